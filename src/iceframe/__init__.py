@@ -1,0 +1,33 @@
+"""ICEFrame: how complex must the model be, and can its explanation be believed?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["LadderSearchCV", "check", "open_run", "read", "run"]
+
+if TYPE_CHECKING:
+    from iceframe.ingest import check, read
+    from iceframe.workflow import LadderSearchCV, open_run, run
+
+_WHERE = {
+    "read": "iceframe.ingest",
+    "check": "iceframe.ingest",
+    "run": "iceframe.workflow",
+    "open_run": "iceframe.workflow",
+    "LadderSearchCV": "iceframe.workflow",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that ``import iceframe`` stays fast."""
+    if name in _WHERE:
+        import importlib
+
+        return getattr(importlib.import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'iceframe' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""The values, protocols, registry, errors and the storage of runs. Knows no framework."""

@@ -1,0 +1,1 @@
+"""Architectural scaling: representations, rungs and their training."""

@@ -1,0 +1,129 @@
+"""What a rung is: one model family, how it is built, tuned, read and stored.
+
+To add one, write one file in ``iceframe/scale/rungs/`` (see CONTRIBUTING.md): a subclass of
+:class:`Rung` decorated with ``@RUNGS.register(name)``. Heavy imports go inside the methods.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from iceframe.core.registry import Registry
+from iceframe.core.values import Task
+
+if TYPE_CHECKING:
+    import optuna
+
+    from iceframe.core.dataset import ImageSource
+    from iceframe.core.values import Representation
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What models may look at: the representation's columns and the images, row by row."""
+
+    table: Representation
+    images: ImageSource | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def take(self, index: np.ndarray) -> Inputs:
+        """The samples at positions ``index``."""
+        images = self.images.take(index) if self.images is not None else None
+        return Inputs(self.table.take(index), images)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a rung may know of the problem before it sees the data.
+
+    ``blocks`` maps a family of columns to their positions; ``image_shape`` is
+    ``(channels, *grid)``; ``symmetries`` are the image operations that leave the target unchanged
+    (subset of ``{"flip", "rotate90", "translate"}``).
+    """
+
+    task: Task
+    n_samples: int
+    n_features: int
+    blocks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    feature_names: tuple[str, ...] = ()
+    n_classes: int = 0
+    image_shape: tuple[int, ...] | None = None
+    periodic: bool = False
+    symmetries: tuple[str, ...] = ()
+    device: str = "cpu"
+    seed: int = 0
+
+
+class Rung(ABC):
+    """One rung of the ladder.
+
+    Class attributes
+    ----------------
+    title : what a person calls it. reference : where it comes from (DOI).
+    input : ``"table"`` (estimators get float64 ``(n, d)`` with NaN where missing) or ``"image"``
+        (estimators get an ``ImageSource`` or float32 ``(n, channels, *grid)``).
+    glass_box : whether :meth:`terms` is exact.
+    effort : decides how many tuning trials and GDF replicates are affordable.
+    trusted : type names, beyond scikit-learn's, that its stored model may contain.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    input: ClassVar[Literal["table", "image"]] = "table"
+    glass_box: ClassVar[bool] = False
+    effort: ClassVar[Literal["light", "medium", "heavy"]] = "light"
+    tasks: ClassVar[tuple[Task, ...]] = ("regression", "classification")
+    trusted: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def build(self, settings: Mapping[str, Any], context: Context) -> Any:
+        """An unfitted scikit-learn style estimator for these settings.
+
+        It must fit on what ``input`` says; imputation and scaling belong inside it.
+        """
+
+    def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
+        """Settings suggested by ``trial``; empty when there is nothing to tune."""
+        return {}
+
+    def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray | None:
+        """Exact additive contributions ``(n, d)`` of each feature, for glass boxes.
+
+        They sum, with the intercept, to the prediction (regression) or to the log-odds of the
+        predicted class (classification; ``(n, d, k)``). ``None`` where there are none.
+        """
+        return None
+
+    def describe(self, estimator: Any, context: Context) -> list[dict[str, Any]]:
+        """What the model learned, readable: rows with ``term``, ``importance`` and, where it has
+        one, a curve (``x``, ``y``) or a ``rule``. Empty for black boxes."""
+        return []
+
+    @abstractmethod
+    def parameters(self, estimator: Any) -> int:
+        """Number of fitted numbers in the model."""
+
+    def save(self, estimator: Any, folder: Path) -> None:
+        """Store a fitted estimator without pickle."""
+        from iceframe.scale.storage import save_estimator
+
+        save_estimator(estimator, folder)
+
+    def load(self, folder: Path, settings: Mapping[str, Any], context: Context) -> Any:
+        """Load what :meth:`save` stored; executes nothing that was stored."""
+        from iceframe.scale.storage import load_estimator
+
+        return load_estimator(folder, self.trusted)
+
+
+RUNGS: Registry[type[Rung]] = Registry("rung", "iceframe.scale.rungs")
