@@ -50,7 +50,7 @@ $(STAMP): pyproject.toml constraints.txt
 	fi; \
 	echo "Making $(VENV) with $$($$python --version): a few minutes, once."; \
 	$$python -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
 clean:  ## remove the environment, caches and built documentation; runs stay

@@ -1,0 +1,69 @@
+"""The directive ``registry-table``: what a registry holds, read from the code when pages are built.
+
+``{registry-table} iceframe.scale.rung:RUNGS`` lists every entry with its title, summary and
+reference, so that the page cannot fall behind the code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import Directive, directives
+from sphinx.application import Sphinx
+
+_DOI = re.compile(r"\b(10\.\d{4,9}/[^\s;,]+[^\s;,.)\]])")
+
+
+def with_doi_links(text: str) -> str:
+    """``text`` in Markdown, each bare DOI a link."""
+    return _DOI.sub(r"[\1](https://doi.org/\1)", text)
+
+
+def rows(registry: Any, columns: list[str]) -> list[list[str]]:
+    """One row an entry: its name, then ``columns`` (attributes) as text."""
+    table = []
+    for name, entry in registry.items():
+        cells = [f"`{name}`"]
+        for column in columns:
+            value = getattr(entry, column)
+            if isinstance(value, bool):
+                value = "yes" if value else "no"
+            elif isinstance(value, tuple):
+                value = ", ".join(value)
+            cells.append(with_doi_links(" ".join(str(value).split())).replace("|", r"\|"))
+        table.append(cells)
+    return table
+
+
+class RegistryTable(Directive):
+    """A table of a registry's entries; ``columns`` names the attributes shown after the name."""
+
+    required_arguments = 1
+    option_spec: ClassVar[dict[str, Any]] = {"columns": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        module, attribute = self.arguments[0].split(":")
+        registry = getattr(importlib.import_module(module), attribute)
+        columns = self.options["columns"].split()
+        header = ["name", *[column.replace("_", " ") for column in columns]]
+        lines = ["| " + " | ".join(cells) + " |" for cells in rows(registry, columns)]
+        text = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *lines]
+        container = nodes.Element()
+        self.state.nested_parse(directives_lines(text), self.content_offset, container)
+        return container.children
+
+
+def directives_lines(text: list[str]) -> Any:
+    """Lines as the parser wants them, each knowing where it came from."""
+    from docutils.statemachine import StringList
+
+    return StringList(text, source="registry-table")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive."""
+    app.add_directive("registry-table", RegistryTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
