@@ -1,0 +1,1 @@
+"""Explainers and metrics: a fitted rung and data become Evidence. Imports only what is used."""

@@ -1,0 +1,153 @@
+"""Every metric that Evidence may carry: its axis, its direction, what it says, where it is from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iceframe.core.registry import Registry
+from iceframe.core.values import Axis, Better
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. ``in_target_units``: it is measured in the unit of the target."""
+
+    title: str
+    axis: Axis
+    better: Better
+    summary: str
+    reference: str = ""
+    in_target_units: bool = False
+
+
+METRICS: Registry[Metric] = Registry("metric")
+
+_YE = "Ye 1998, doi 10.1080/01621459.1998.10474094"
+_GNEITING = "Gneiting & Raftery 2007, doi 10.1198/016214506000001437"
+_BHATT = "Bhatt, Weller & Moura 2020, doi 10.24963/ijcai.2020/417"
+_ALVAREZ = "Alvarez-Melis & Jaakkola 2018, arXiv 1806.08049"
+_BREIMAN = "Breiman 2001, doi 10.1023/A:1010933404324"
+
+for _name, _metric in {
+    "complexity": Metric(
+        "complexity", "complexity", "lower", "half C1, a quarter C2, a quarter C3; 0 is a constant"
+    ),
+    "gdf": Metric(
+        "degrees of freedom",
+        "complexity",
+        "lower",
+        "how far the fitted values follow a disturbance of the targets (generalised)",
+        _YE,
+    ),
+    "gdf_small": Metric(
+        "degrees of freedom, small disturbance",
+        "complexity",
+        "lower",
+        "the same with disturbances of a tenth of a standard deviation, as a check",
+        _YE,
+    ),
+    "c1": Metric("C1", "complexity", "lower", "ln(1 + GDF)/ln(1 + n)", _YE),
+    "c2": Metric("C2", "complexity", "lower", "non-additivity: 1 - R² of the best additive model"),
+    "c3": Metric("C3", "complexity", "lower", "share of the features that is in use", _BREIMAN),
+    "parameters": Metric("parameters", "complexity", "lower", "number of fitted numbers"),
+    "mae": Metric("mean absolute error", "fidelity", "lower", "mean |y - ŷ|", in_target_units=True),
+    "rmse": Metric(
+        "root mean squared error", "fidelity", "lower", "√ mean (y - ŷ)²", in_target_units=True
+    ),
+    "r2": Metric("R²", "fidelity", "higher", "1 - squared error over variance"),
+    "balanced_accuracy": Metric(
+        "balanced accuracy",
+        "fidelity",
+        "higher",
+        "recall, averaged over classes",
+        "Brodersen 2010, doi 10.1109/ICPR.2010.764",
+    ),
+    "accuracy": Metric("accuracy", "fidelity", "higher", "share of samples put in their class"),
+    "log_loss": Metric(
+        "log loss", "fidelity", "lower", "mean -ln of the true class's probability", _GNEITING
+    ),
+    "coverage_90": Metric(
+        "coverage at 90 %",
+        "fidelity",
+        "neither",
+        "share of held-out samples inside their 90 % interval or set; should be 0.90",
+    ),
+    "interval_score_90": Metric(
+        "interval score at 90 %",
+        "fidelity",
+        "lower",
+        "width plus 20 times the distance by which the truth is missed",
+        _GNEITING,
+        in_target_units=True,
+    ),
+    "set_size_90": Metric(
+        "classes in a 90 % set", "fidelity", "lower", "mean number of classes in the set"
+    ),
+    "worst_group_coverage": Metric(
+        "coverage of the worst group",
+        "fidelity",
+        "higher",
+        "lowest coverage over groups of at least ten samples",
+        "Romano, Barber, Sabatti & Candès 2020, doi 10.1162/99608f92.03f00592",
+    ),
+    "leave_cluster_out": Metric(
+        "error on unseen clusters",
+        "fidelity",
+        "lower",
+        "the loss on clusters of samples that were left out whole",
+        "Meredig 2018, doi 10.1039/C8ME00012C",
+        in_target_units=True,
+    ),
+    "augrc": Metric(
+        "AUGRC",
+        "fidelity",
+        "lower",
+        "average loss of undetected failures when the least certain are withheld",
+        "Traub 2024, arXiv 2407.01032",
+    ),
+    "faithfulness": Metric(
+        "faithfulness",
+        "transparency",
+        "higher",
+        "rank correlation of the attribution with the model's own flips",
+        _BHATT,
+    ),
+    "seed_stability": Metric(
+        "stability from seed to seed",
+        "transparency",
+        "higher",
+        "rank correlation of the attributions of two fits that differ in their seed",
+        _ALVAREZ,
+    ),
+    "resample_stability": Metric(
+        "stability under resampling",
+        "transparency",
+        "higher",
+        "rank correlation of the attributions of fits to two halves of the data",
+        _ALVAREZ,
+    ),
+    "compactness": Metric(
+        "compactness",
+        "transparency",
+        "higher",
+        "1 where one feature says all, 0 where all say the same",
+        _BHATT,
+    ),
+    "completeness_gap": Metric(
+        "completeness gap",
+        "transparency",
+        "lower",
+        "part of the prediction that the attributions do not add up to",
+        "Sundararajan 2017, arXiv 1703.01365",
+    ),
+    "pf_star": Metric(
+        "physical agreement PF*",
+        "transparency",
+        "higher",
+        "agreement of the map with the exact flip of the property, from floor 0 to ceiling 1",
+    ),
+    "fit_seconds": Metric("time to fit", "cost", "lower", "seconds for one fold, tuning included"),
+    "predict_seconds": Metric("time to predict", "cost", "lower", "seconds for one fold"),
+    "total_seconds": Metric("time in all", "cost", "lower", "seconds over all folds"),
+}.items():
+    METRICS.register(_name)(_metric)
