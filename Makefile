@@ -37,6 +37,7 @@ bench: $(STAMP)  ## every number of docs/results.md, from the benchmarks
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
 venv: $(STAMP)  ## only the environment, in .venv
+	@:
 
 # Made once, and again when what it is made from changes.
 $(STAMP): pyproject.toml constraints.txt
