@@ -23,7 +23,9 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent
+        )
     except OSError as error:
         raise unwritable(path, error) from error
     os.close(handle)
@@ -57,7 +59,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write sorted, indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, default=plain, allow_nan=True) + "\n")
+    write_text(
+        path, json.dumps(value, indent=1, sort_keys=True, default=plain, allow_nan=True) + "\n"
+    )
 
 
 def read_json(path: Path) -> Any:

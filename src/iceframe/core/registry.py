@@ -99,12 +99,16 @@ class Registry(Generic[T]):
         if name in self._entries:
             return self._entries[name]
         if name in self._broken:
-            raise NotAvailable(f"The {self.kind} '{name}' is not importable.", got=self._broken[name])
+            raise NotAvailable(
+                f"The {self.kind} '{name}' is not importable.", got=self._broken[name]
+            )
         near = difflib.get_close_matches(name, self._entries, n=1, cutoff=0.5)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         allowed = ", ".join(self.names())
         if self._broken:
-            allowed += "; not importable: " + ", ".join(f"{n} ({w})" for n, w in self._broken.items())
+            allowed += "; not importable: " + ", ".join(
+                f"{n} ({w})" for n, w in self._broken.items()
+            )
         raise UsageError(f"Unknown {self.kind} '{name}'.{hint}", allowed=allowed)
 
     def __contains__(self, name: object) -> bool:

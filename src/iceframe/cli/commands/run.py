@@ -1,0 +1,141 @@
+"""``iceframe run``: climb the ladder, measure, find the equilibrium, write the report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from iceframe.cli import options as o
+from iceframe.cli.app import app
+from iceframe.core.errors import BudgetExhausted
+
+if TYPE_CHECKING:
+    from iceframe.workflow.session import Run
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Processes; one a core when not given.")
+]
+Budget = Annotated[
+    str | None,
+    typer.Option("--budget", help="Stop starting work after this long (90s, 10m, 2h); resumable."),
+]
+
+
+@app.command()
+def run(
+    data: o.Data,
+    out: Out,
+    target: o.Target = None,
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            "--ladder", help="Rungs, comma-separated; see [bold]iceframe list rungs[/bold]."
+        ),
+    ] = None,
+    splits: Annotated[
+        str,
+        typer.Option(
+            "--splits",
+            help="auto, random, stratified, grouped:COL, leave-out:COL, cluster or matbench.",
+        ),
+    ] = "auto",
+    folds: Annotated[int, typer.Option("--folds", help="Number of outer folds.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Root of every random choice.")] = 0,
+    budget: Budget = None,
+    floor: Annotated[
+        list[str] | None,
+        typer.Option("--floor", help="What you insist on, e.g. mae=90; may be repeated."),
+    ] = None,
+    workers: Workers = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    trials: Annotated[
+        int | None, typer.Option("--trials", help="Tuning trials a rung and fold.")
+    ] = None,
+    shift: Annotated[
+        bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
+    ] = True,
+    task: o.TaskOption = None,
+    features: o.Features = None,
+    drop: o.Drop = None,
+    composition: o.Composition = None,
+    id_column: o.IdColumn = None,
+    specimen: o.Specimen = None,
+    drop_invalid: o.DropInvalid = False,
+    size: o.Size = None,
+    fit: o.Fit = None,
+    pages: o.Pages = None,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
+) -> None:
+    """Find out how complex the model must be.
+
+    Audits the data, climbs the ladder on the same folds, measures complexity, fidelity and
+    transparency, finds the equilibrium, and writes a report. Repeat the command to go on after an
+    interruption: finished work is never repeated.
+
+    Example: [bold]iceframe run steels.csv --target "yield strength" --out runs/steels[/bold]
+    """
+    from iceframe.workflow.settings import parse_duration, parse_floors
+
+    dataset = o.read_data(
+        data,
+        target,
+        task=task,
+        features=features,
+        drop=drop,
+        composition=composition,
+        id_column=id_column,
+        specimen=specimen,
+        drop_invalid=drop_invalid,
+        size=size,
+        fit=fit,
+        pages=pages,
+        max_pixels=max_pixels,
+    )
+    from iceframe.cli.console import progress_bar
+    from iceframe.workflow.session import run as run_ladder
+
+    with progress_bar() as watch:
+        finished = run_ladder(
+            dataset,
+            ladder=[name.strip() for name in ladder.split(",")] if ladder else None,
+            out=out,
+            splits=splits,
+            folds=folds,
+            seed=seed,
+            budget=parse_duration(budget) if budget else None,
+            floors=parse_floors(floor or []),
+            workers=workers,
+            device=device,
+            trials=trials,
+            shift=shift,
+            command=" ".join(["iceframe", *sys.argv[1:]]),
+            watch=watch,
+        )
+    conclude(finished)
+
+
+def conclude(finished: Run) -> None:
+    """Print the verdict, write the report, and end with exit code 3 if time ran out."""
+    from iceframe.cli.console import err, out, show_audit, show_equilibrium
+    from iceframe.cli.summary import show_rungs
+    from iceframe.report import write_report
+
+    show_audit(finished.audit, err)
+    show_rungs(finished)
+    show_equilibrium(finished.equilibrium)
+    path = write_report(finished.view(), finished.folder / "report.html")
+    out.print(f"\nReport: [bold]{path}[/bold]")
+    for rung, message in finished.failures.items():
+        err.print(
+            f"[yellow]{rung} failed:[/yellow] {message} (details: {finished.folder / 'failures'})"
+        )
+    if finished.unfinished:
+        raise BudgetExhausted(
+            "The time budget ran out before the ladder was climbed.",
+            got=f"{finished.unfinished} units of work are left",
+            hint="repeat the same command (with a larger --budget or none) to go on",
+        )

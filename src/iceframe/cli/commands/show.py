@@ -1,0 +1,34 @@
+"""``iceframe show``: what a run found, in the terminal or as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iceframe.cli.app import app
+
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
+
+
+@app.command()
+def show(
+    run: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Show the equilibrium and the evidence of a run.
+
+    Example: [bold]iceframe show runs/steels --json[/bold]
+    """
+    from iceframe.cli.console import show_equilibrium
+    from iceframe.cli.summary import as_plain, show_rungs
+    from iceframe.workflow.session import open_run
+
+    finished = open_run(run)
+    if as_json:
+        typer.echo(json.dumps(as_plain(finished), indent=1))
+        return
+    show_rungs(finished)
+    show_equilibrium(finished.equilibrium)

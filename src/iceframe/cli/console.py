@@ -1,0 +1,109 @@
+"""What the terminal shows: progress, findings, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from iceframe.core.values import Audit, Equilibrium
+    from iceframe.workflow.execute import Progress, Watch
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_KINDS = {
+    "fold": "fold {part}",
+    "final": "final model",
+    "gdf": "degrees of freedom ({part})",
+    "shift": "held-out {part}",
+}
+
+
+def show_audit(audit: Audit, console: Console = out) -> None:
+    """The list of findings: what is wrong, how bad, what to do."""
+    if not audit.findings:
+        console.print("[green]No findings.[/green] Nothing in the audit stands in the way.")
+        return
+    for finding in audit.findings:
+        colour = _COLOURS[finding.severity]
+        console.print(
+            f"[{colour} bold]{finding.severity.upper():<8}[/] [bold]{escape(finding.title)}[/]"
+        )
+        console.print(f"         {escape(finding.evidence)}")
+        console.print(f"         [dim]→ {escape(finding.remedy)}[/dim]")
+
+
+def show_equilibrium(equilibrium: Equilibrium) -> None:
+    """The verdict with its reasons."""
+    colour = "green" if equilibrium.status == "CONVERGED" else "yellow"
+    chosen = equilibrium.rung or "none"
+    out.print(
+        f"\n[bold]Equilibrium: [{colour}]{escape(chosen)}[/{colour}][/bold]  ({equilibrium.status})"
+    )
+    for reason in equilibrium.reasons:
+        out.print(f"  • {escape(reason)}")
+    if equilibrium.remedy:
+        out.print(f"  [dim]→ {escape(equilibrium.remedy)}[/dim]")
+
+
+def show_ladder(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """One line a rung, in order of complexity."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for position, name in enumerate(columns):
+        table.add_column(name, justify="left" if position == 0 else "right")
+    for row in rows:
+        table.add_row(*[escape(str(row.get(name, ""))) for name in columns])
+    out.print(table)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Watch]:
+    """A live line: what is being done, how far, how long still."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}", style="dim"),
+        console=err,
+        transient=True,
+    )
+    with bar:
+        line = bar.add_task("preparing", total=None, left="")
+
+        def watch(event: Progress) -> None:
+            busy = ", ".join(
+                f"{unit.rung}: {_KINDS[unit.kind].format(part=unit.part)}" for unit in event.running
+            )
+            bar.update(
+                line,
+                total=event.total,
+                completed=event.done,
+                description=busy or "finishing",
+                left=duration(event.remaining) + " left" if event.remaining is not None else "",
+            )
+
+        yield watch
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(5), duration(100), duration(7300)
+    ('5 s', '1 min 40 s', '2 h 2 min')
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

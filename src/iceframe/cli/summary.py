@@ -1,0 +1,70 @@
+"""A run in a few lines, or as plain JSON values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from iceframe.cli.console import show_ladder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from iceframe.workflow.session import Run
+
+_REGRESSION = ("complexity", "mae", "r2", "coverage_90", "faithfulness")
+_CLASSIFICATION = ("complexity", "balanced_accuracy", "log_loss", "coverage_90", "faithfulness")
+
+
+def show_rungs(finished: Run) -> None:
+    """One line a rung: the three axes side by side."""
+    task = finished.header["task"]
+    metrics = _REGRESSION if task == "regression" else _CLASSIFICATION
+    evidence = finished.evidence
+    value = evidence.pivot_table(index="rung", columns="metric", values="value", dropna=False)
+    order = value["complexity"].sort_values().index if "complexity" in value else value.index
+    rows = []
+    for rung in order:
+        mark = "▸ " if rung == finished.equilibrium.rung else "  "
+        row: dict[str, Any] = {"rung": mark + rung}
+        for metric in metrics:
+            row[metric] = number(value.at[rung, metric]) if metric in value else "–"
+        rows.append(row)
+    show_ladder(rows, ["rung", *metrics])
+
+
+def number(value: float) -> str:
+    """A number with three significant digits.
+
+    >>> number(85.234), number(0.98765), number(float("nan"))
+    ('85.2', '0.988', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def as_plain(finished: Run) -> dict[str, Any]:
+    """The JSON of ``iceframe show --json``."""
+    return {
+        "equilibrium": finished.equilibrium.as_dict(),
+        "evidence": _records(finished.evidence),
+        "cost": _records(finished.costs),
+        "audit": [finding.as_dict() for finding in finished.audit.findings],
+        "data": dict(finished.header["facts"]),
+        "unfinished": finished.unfinished,
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{k: _plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value

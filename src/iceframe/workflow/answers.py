@@ -1,0 +1,114 @@
+"""Predictions and explanations for new samples, by the final models of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from iceframe.core.dataset import ArrayImages, Dataset
+from iceframe.core.errors import UsageError
+from iceframe.core.values import Explanation
+from iceframe.ingest import read
+from iceframe.measure.attribution import attribute
+from iceframe.measure.conformal import Conformal
+from iceframe.scale.fitting import Fitted
+from iceframe.scale.rung import Inputs
+from iceframe.workflow import prepare
+from iceframe.workflow.examples import example_of
+from iceframe.workflow.view import Example
+
+if TYPE_CHECKING:
+    from iceframe.workflow.session import Run
+
+
+def predict_samples(run: Run, new: Any, rung: str | None) -> pd.DataFrame:
+    """See :meth:`iceframe.workflow.session.Run.predict`."""
+    data = _read_like(run, new)
+    folder = _final_folder(run, rung)
+    inputs = _represent(run, data)
+    predicted = Fitted.load(folder / "model").predict(inputs)
+    conformal = Conformal.load(folder / "conformal")
+    index = pd.Index(data.ids, name="id")
+    if run.header["task"] == "regression":
+        low, high = conformal.interval(inputs)
+        return pd.DataFrame({"mean": predicted, "low": low, "high": high}, index=index)
+    classes = np.array(run.header["classes"], dtype=object)
+    sets = conformal.sets(inputs)
+    table = pd.DataFrame({"predicted": classes[predicted.argmax(axis=1)]}, index=index)
+    for code, name in enumerate(classes):
+        table[f"p_{name}"] = predicted[:, code]
+    table["set"] = ["|".join(classes[row]) for row in sets]
+    return table
+
+
+def explain_sample(
+    run: Run, new: Any, sample: int | str, rung: str | None
+) -> tuple[Explanation, Example]:
+    """See :meth:`iceframe.workflow.session.Run.explain`."""
+    data = _read_like(run, new)
+    one = data.take([_position(data, sample)])
+    folder = _final_folder(run, rung)
+    fitted = Fitted.load(folder / "model")
+    conformal = Conformal.load(folder / "conformal")
+    inputs = _represent(run, one)
+    explanation = attribute(fitted, inputs, background(run), seed=run.header["identity"]["seed"])[0]
+    truth = one.table[one.target].iloc[0] if one.target in one.table else None
+    example = example_of(
+        explanation, fitted, conformal, inputs, str(one.ids[0]), truth, tuple(run.header["classes"])
+    )
+    return explanation, example
+
+
+def background(run: Run) -> Inputs:
+    """Typical samples of the run, which explanations are measured against."""
+    folder = prepare.prepared_folder(run.store)
+    representation, _ = prepare.read_representation(folder)
+    index = prepare.background_index(len(representation))
+    images = None
+    if (folder / prepare.BACKGROUND).exists():
+        images = ArrayImages(np.load(folder / prepare.BACKGROUND, allow_pickle=False))
+    return Inputs(representation.take(index), images)
+
+
+def _read_like(run: Run, new: Dataset | str | Path | pd.DataFrame) -> Dataset:
+    """Read ``new`` with the options that the run's data were read with; a target is not needed."""
+    if isinstance(new, Dataset):
+        return new
+    return read(new, require_target=False, **run.header["reading"])
+
+
+def _final_folder(run: Run, rung: str | None) -> Path:
+    name = rung or run.equilibrium.rung
+    if name is None:
+        raise UsageError(
+            "This run chose no rung.", hint="name one with --rung", allowed=", ".join(run.rungs)
+        )
+    folder = run.unit_folder(name, "final") if name in run.header["settings"]["ladder"] else None
+    if folder is None:
+        raise UsageError(f"This run holds no finished rung '{name}'.", allowed=", ".join(run.rungs))
+    return folder
+
+
+def _represent(run: Run, data: Dataset) -> Inputs:
+    _, representer = prepare.read_representation(prepare.prepared_folder(run.store))
+    return Inputs(representer.transform(data), data.images)
+
+
+def _position(data: Dataset, sample: int | str) -> int:
+    if isinstance(sample, int):
+        if not -len(data) <= sample < len(data):
+            raise UsageError("No such sample.", got=sample, allowed=f"0 to {len(data) - 1}")
+        return sample % len(data)
+    found = np.flatnonzero(data.ids == sample)
+    if not len(found):
+        import difflib
+
+        near = difflib.get_close_matches(str(sample), [str(i) for i in data.ids], n=1)
+        raise UsageError(
+            f"No sample has the id '{sample}'." + (f" Did you mean '{near[0]}'?" if near else ""),
+            allowed=f"{data.ids[0]}, … ({len(data)} ids)",
+        )
+    return int(found[0])

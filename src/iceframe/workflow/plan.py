@@ -1,0 +1,87 @@
+"""The units of work of a run: one (rung, part), each keyed by the hash of all it depends on.
+
+Kinds: ``fold`` (tune, fit, predict, calibrate and explain on one outer fold), ``shift`` (the same
+without explanations, one held-out cluster), ``final`` (the rung on all the data: what it learned)
+and ``gdf`` (generalised degrees of freedom of the final rung at one perturbation size).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from iceframe.core.hashing import content_hash
+from iceframe.core.values import Fold, Splits
+from iceframe.scale.rung import RUNGS, Context, Inputs
+from iceframe.workflow.settings import RunSettings
+
+Kind = Literal["fold", "shift", "final", "gdf"]
+TAU_FRACTIONS = (0.5, 0.1)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work. ``needs`` is the key of a unit that must be finished before."""
+
+    kind: Kind
+    rung: str
+    part: str
+    key: str
+    name: str
+    needs: str | None = None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """All that a worker needs. ``y`` is float64 ``(n,)``, or int64 codes for a classification;
+    ``groups`` ``(n,)`` labels near-duplicates, which inner folds keep on one side."""
+
+    inputs: Inputs
+    y: np.ndarray
+    ids: np.ndarray
+    classes: tuple[str, ...]
+    context: Context
+    splits: Splits
+    shift: Splits | None
+    settings: RunSettings
+    groups: np.ndarray
+    root: Path
+
+    def fold(self, unit: Unit) -> Fold:
+        """The fold that a ``fold`` or ``shift`` unit works on."""
+        splits = self.splits if unit.kind == "fold" else self.shift
+        assert splits is not None
+        return next(f for f in splits.folds if f.name == unit.part)
+
+
+def plan_units(work: Workload, identity: Mapping[str, Any]) -> list[Unit]:
+    """All units of the run, in the order of the ladder."""
+    units = []
+    for rung in work.settings.ladder:
+        RUNGS[rung]  # an unknown name ends here
+        final = _unit("final", rung, "all", identity)
+        units += [_unit("fold", rung, f.name, identity, f.train, f.test) for f in work.splits.folds]
+        units.append(final)
+        units += [_unit("gdf", rung, f"tau{t}", identity, needs=final.key) for t in TAU_FRACTIONS]
+        if work.shift is not None:
+            units += [
+                _unit("shift", rung, f.name, identity, f.train, f.test) for f in work.shift.folds
+            ]
+    return units
+
+
+def _unit(
+    kind: Kind,
+    rung: str,
+    part: str,
+    identity: Mapping[str, Any],
+    *index: np.ndarray,
+    needs: str | None = None,
+) -> Unit:
+    key = content_hash(dict(identity), kind, rung, part, *[np.asarray(i, np.int64) for i in index])
+    safe = "".join(c if c.isalnum() or c in "-." else "_" for c in part)[:40]
+    return Unit(kind, rung, part, key, f"{rung}-{kind}-{safe}-{key[:8]}", needs)

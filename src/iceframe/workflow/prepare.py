@@ -1,0 +1,270 @@
+"""From a data set to a workload: audit, folds and representation, each stored once in the run."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import iceframe
+from iceframe.core.dataset import Dataset
+from iceframe.core.errors import InputError, UsageError
+from iceframe.core.files import plain, read_json, write_json
+from iceframe.core.hashing import content_hash
+from iceframe.core.runstore import RunStore
+from iceframe.core.values import Audit, Finding, Fold, Representation, Splits
+from iceframe.ingest import check, make_splits
+from iceframe.ingest.duplicates import duplicate_groups
+from iceframe.scale.fitting import context_for
+from iceframe.scale.represent import Representer
+from iceframe.scale.rung import Inputs
+from iceframe.workflow.plan import Workload
+from iceframe.workflow.settings import RunSettings
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "torch",
+    "interpret-core",
+    "mapie",
+    "optuna",
+)
+SHIFT_CLUSTERS = 5
+SMALLEST_SHIFT_TRAINING = 20
+BACKGROUND = "background.npy"
+BACKGROUND_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is fixed before the first rung is fitted."""
+
+    work: Workload
+    audit: Audit
+    representer: Representer
+
+
+def identity_of(data: Dataset, settings: RunSettings) -> dict[str, Any]:
+    """What makes two runs the same run."""
+    return {
+        "data": data.fingerprint,
+        "target": data.target,
+        "task": data.task,
+        "settings": content_hash(settings.deciding()),
+        "splits": settings.splits,
+        "folds": settings.folds,
+        "seed": settings.seed,
+        "version": iceframe.__version__,
+    }
+
+
+def header_of(data: Dataset, settings: RunSettings, command: str) -> dict[str, Any]:
+    """The contents of ``run.json``."""
+    recipe = json.loads(json.dumps(dict(data.recipe), default=plain))
+    return {
+        "identity": identity_of(data, settings),
+        "target": data.target,
+        "task": data.task,
+        "classes": list(data.classes),
+        "unit": data.units.get(data.target or "", ""),
+        "facts": {
+            "name": data.name,
+            "source": data.source,
+            "layout": data.layout,
+            "n": len(data),
+            "image_shape": list(data.images.shape) if data.images is not None else None,
+            "fingerprint": data.fingerprint,
+            "notes": list(data.notes),
+        },
+        "reading": {"target": data.target, **recipe},
+        "settings": {
+            **json.loads(json.dumps(settings.deciding(), default=plain)),
+            "ladder": list(settings.ladder),
+            "floors": dict(settings.floors),
+            "command": command,
+        },
+        "versions": {
+            "iceframe": iceframe.__version__,
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
+    }
+
+
+def settings_from(header: Mapping[str, Any]) -> RunSettings:
+    """The settings that a stored run was made with."""
+    body = {k: v for k, v in header["settings"].items() if k != "command"}
+    return RunSettings(**{**body, "ladder": tuple(body["ladder"])})
+
+
+def prepare(data: Dataset, settings: RunSettings, store: RunStore) -> Prepared:
+    """Audit, split and represent ``data``, or read what an earlier start of this run stored."""
+    identity = store.header["identity"]
+    key = content_hash(identity, "prepared")
+    if not store.finished(key):
+        staged = store.stage()
+        _prepare_into(staged, data, settings)
+        store.commit(key, f"prepared-{key[:8]}", staged)
+    folder = store.unit(key)
+    return _read_prepared(folder, data, settings, store)
+
+
+def _prepare_into(staged: Path, data: Dataset, settings: RunSettings) -> None:
+    splits = make_splits(data, settings.splits, settings.folds, settings.seed)
+    write_json(staged / "splits.json", _splits_json(splits))
+    shift = _shift_splits(data, settings)
+    if shift is not None:
+        write_json(staged / "shift.json", _splits_json(shift))
+    audit = check(data, splits, seed=settings.seed)
+    write_json(staged / "audit.json", audit_json(audit))
+    np.save(staged / "groups.npy", duplicate_groups(data), allow_pickle=False)
+    if data.images is not None:
+        typical = data.images.read(background_index(len(data)))
+        np.save(staged / BACKGROUND, typical, allow_pickle=False)
+    representer = Representer().fit(data)
+    representation = representer.transform(data)
+    frame = pd.DataFrame(
+        representation.values, columns=[f"c{i}" for i in range(len(representation.names))]
+    )
+    frame.to_parquet(staged / "representation.parquet")
+    write_json(
+        staged / "representation.json",
+        {
+            "names": representation.names,
+            "units": representation.units,
+            "blocks": {
+                name: list(map(int, columns)) for name, columns in representation.blocks.items()
+            },
+            "references": representation.references,
+            "representer": representer.state(),
+        },
+    )
+
+
+def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: RunStore) -> Prepared:
+    representation, representer = read_representation(folder)
+    if len(representation) != len(data):
+        raise InputError("The stored representation does not fit the data.", where=folder)
+    inputs = Inputs(representation, data.images)
+    if data.task == "classification":
+        codes = {name: code for code, name in enumerate(data.classes)}
+        y = np.array([codes[name] for name in data.y], np.int64)
+    else:
+        y = data.y
+    context = context_for(
+        inputs,
+        data.task or "regression",
+        n_classes=len(data.classes),
+        symmetries=tuple(data.recipe.get("symmetries", ())),
+        device=_device(settings.device),
+        seed=settings.seed,
+    )
+    shift = folder / "shift.json"
+    work = Workload(
+        inputs,
+        y,
+        data.ids,
+        data.classes,
+        context,
+        read_splits(folder / "splits.json"),
+        read_splits(shift) if shift.exists() else None,
+        settings,
+        np.load(folder / "groups.npy", allow_pickle=False),
+        store.root,
+    )
+    return Prepared(work, read_audit(folder / "audit.json"), representer)
+
+
+def background_index(n: int) -> np.ndarray:
+    """Positions of the samples that explanations are measured against, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, BACKGROUND_SAMPLES)).astype(int))
+
+
+def prepared_folder(store: RunStore) -> Path:
+    """Where :func:`prepare` stored its files."""
+    return store.unit(content_hash(store.header["identity"], "prepared"))
+
+
+def read_representation(folder: Path) -> tuple[Representation, Representer]:
+    """The stored representation of the run's samples and what made it."""
+    meta = read_json(folder / "representation.json")
+    values = pd.read_parquet(folder / "representation.parquet").to_numpy(float)
+    representation = Representation(
+        values,
+        tuple(meta["names"]),
+        tuple(meta["units"]),
+        {name: tuple(columns) for name, columns in meta["blocks"].items()},
+        tuple(meta["references"]),
+    )
+    return representation, Representer.from_state(meta["representer"])
+
+
+def read_splits(path: Path) -> Splits:
+    """Splits as stored by :func:`prepare`."""
+    body = read_json(path)
+    folds = tuple(
+        Fold(f["name"], np.array(f["train"], np.int64), np.array(f["test"], np.int64))
+        for f in body["folds"]
+    )
+    return Splits(body["spec"], folds, tuple(body["notes"]))
+
+
+def audit_json(audit: Audit) -> dict[str, Any]:
+    """An audit as plain values."""
+    return {"findings": [f.as_dict() for f in audit.findings], "facts": dict(audit.facts)}
+
+
+def read_audit(path: Path) -> Audit:
+    """An audit as stored by :func:`prepare`."""
+    body = read_json(path)
+    findings = tuple(Finding(**{**f, "samples": tuple(f["samples"])}) for f in body["findings"])
+    return Audit(findings, body["facts"])
+
+
+def _splits_json(splits: Splits) -> dict[str, Any]:
+    return {
+        "spec": splits.spec,
+        "notes": splits.notes,
+        "folds": [{"name": f.name, "train": f.train, "test": f.test} for f in splits.folds],
+    }
+
+
+def _shift_splits(data: Dataset, settings: RunSettings) -> Splits | None:
+    """Leave-cluster-out folds for the error under shift; ``None`` where the data do not allow it."""
+    if not settings.shift or settings.splits.startswith(("cluster", "leave-out")):
+        return None
+    try:
+        shift = make_splits(data, "cluster", SHIFT_CLUSTERS, settings.seed)
+    except InputError:
+        return None
+    folds = tuple(f for f in shift.folds if _usable(f, data))
+    return Splits(shift.spec, folds, shift.notes) if folds else None
+
+
+def _usable(fold: Fold, data: Dataset) -> bool:
+    enough = len(fold.train) >= SMALLEST_SHIFT_TRAINING and len(fold.test) > 0
+    if data.task != "classification":
+        return enough
+    return enough and len(set(data.y[fold.train])) == len(data.classes)
+
+
+def _device(asked: str) -> str:
+    if asked not in ("auto", "cpu") and not asked.startswith(("cuda", "mps")):
+        raise UsageError("Unknown device.", got=asked, allowed="auto, cpu, cuda, cuda:0, mps")
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("There is no CUDA device here.", got=asked, allowed="auto, cpu")
+    return asked

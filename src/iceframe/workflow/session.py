@@ -1,0 +1,232 @@
+"""A run: climb the ladder over a data set, and everything that can be asked of it afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from iceframe.core.dataset import Dataset
+from iceframe.core.errors import InputError
+from iceframe.core.files import read_json
+from iceframe.core.runstore import RunStore
+from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
+from iceframe.workflow import assemble, prepare
+from iceframe.workflow.execute import Outcome, Watch, execute
+from iceframe.workflow.plan import plan_units
+from iceframe.workflow.settings import RunSettings, check_ladder, default_ladder
+from iceframe.workflow.answers import explain_sample, predict_samples
+from iceframe.workflow.view import Example, RunView
+from iceframe.workflow.viewing import view_of
+
+if TYPE_CHECKING:
+    from iceframe.workflow.prepare import Prepared
+
+MOST_WORKERS = 8  # memory grows with each; --workers goes beyond
+
+
+def run(
+    data: Dataset | str | Path | pd.DataFrame,
+    target: str | None = None,
+    *,
+    ladder: Sequence[str] | None = None,
+    out: str | Path,
+    splits: str = "auto",
+    folds: int = 5,
+    seed: int = 0,
+    budget: float | None = None,
+    floors: Mapping[str, float] | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    trials: int | None = None,
+    shift: bool = True,
+    command: str = "iceframe.run",
+    watch: Watch | None = None,
+) -> Run:
+    """Climb a ladder of models over ``data`` and find the equilibrium.
+
+    Parameters
+    ----------
+    data : a data set, or what :func:`iceframe.read` can read.
+    ladder : names of rungs; by default the glass boxes and the black boxes that fit the data.
+    out : folder of the run. If it holds the same run, finished work is kept and the rest is done.
+    splits, folds : outer folds; see :func:`iceframe.ingest.make_splits`.
+    budget : seconds after which no further unit of work starts; the run can be continued.
+    floors : what you insist on, ``{"mae": 90}``; see :func:`iceframe.balance.decide`.
+    workers : processes; one a core when not given.
+    trials : tuning trials a rung and fold, instead of the rung's own number.
+    shift : whether to measure the leave-cluster-out error.
+    watch : called with a :class:`~iceframe.workflow.execute.Progress` after every step.
+
+    Raises
+    ------
+    InputError : the data or the output folder is at fault.
+    UsageError : an option is.
+    """
+    if not isinstance(data, Dataset):
+        from iceframe.ingest import read
+
+        data = read(data, target)
+    elif target is not None and target != data.target:
+        raise InputError("The data set has another target.", got=target, allowed=data.target)
+    if data.target is None:
+        raise InputError("The data set has no target.", hint="name one: read(..., target=...)")
+    names = tuple(ladder) if ladder is not None else default_ladder(data)
+    settings = RunSettings(
+        names, splits, folds, seed, dict(floors or {}), device, trials, shift=shift
+    )
+    check_ladder(names, data)
+    store = RunStore.create_or_open(Path(out), prepare.header_of(data, settings, command))
+    with store.locked():
+        prepared = prepare.prepare(data, settings, store)
+        units = plan_units(prepared.work, store.header["identity"])
+        outcome = execute(
+            units, store, prepared.work, workers=_workers(workers), budget=budget, watch=watch
+        )
+        _publish(store, prepared, settings, outcome)
+    return Run(store, outcome)
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a run that :func:`run` made.
+
+    Raises
+    ------
+    InputError : no run there, not finished, edited by hand, or made by a newer version.
+    """
+    store = RunStore.open(Path(folder))
+    if not store.sealed:
+        raise InputError(
+            "This run was stopped before its first result.",
+            where=folder,
+            hint="repeat the command that started it: " + str(store.header["settings"]["command"]),
+        )
+    return Run(store)
+
+
+class Run:
+    """A run on disk: its equilibrium, its evidence, its models.
+
+    Attributes
+    ----------
+    folder : where it lives. header : what was asked, of which data. failures : rung -> message.
+    """
+
+    def __init__(self, store: RunStore, outcome: Outcome | None = None) -> None:
+        self.store = store
+        self.folder = store.root
+        self.header = store.header
+
+    @cached_property
+    def _derived(self) -> dict[str, Any]:
+        return dict(read_json(self.folder / assemble.EQUILIBRIUM))
+
+    @property
+    def equilibrium(self) -> Equilibrium:
+        """The chosen rung, status, remedy and reasons."""
+        body = self._derived["equilibrium"]
+        return Equilibrium(
+            body["rung"],
+            Status(body["status"]),
+            body["remedy"],
+            tuple(body["reasons"]),
+            tuple(body["trajectory"]),
+        )
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Rungs that failed, with the message."""
+        return dict(self._derived["failures"])
+
+    @property
+    def unfinished(self) -> int:
+        """Units of work that are left."""
+        return int(self._derived["unfinished"])
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """What to do next, most useful first."""
+        return tuple(self._derived["next_steps"])
+
+    @cached_property
+    def evidence(self) -> pd.DataFrame:
+        """Measured numbers: rung, axis, metric, value, low, high, folds, better, unit, seed, n, note."""
+        return pd.read_parquet(self.folder / assemble.EVIDENCE)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Seconds: rung, metric, value. Kept apart, since they differ from run to run."""
+        return pd.read_parquet(self.folder / assemble.COSTS)
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Held-out predictions of every rung and fold."""
+        return pd.read_parquet(self.folder / assemble.PREDICTIONS)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """What the audit found."""
+        return prepare.read_audit(prepare.prepared_folder(self.store) / "audit.json")
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The outer folds."""
+        return prepare.read_splits(prepare.prepared_folder(self.store) / "splits.json")
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """Rungs with a finished final model."""
+        return tuple(self._derived["finished"])
+
+    def predict(
+        self, new: Dataset | str | Path | pd.DataFrame, *, rung: str | None = None
+    ) -> pd.DataFrame:
+        """Predictions for new samples, indexed by sample id.
+
+        Regression: ``mean``, ``low``, ``high``. Classification: ``predicted``, ``p_<class>`` and
+        ``set`` (the classes that cannot be excluded at the run's level).
+        """
+        return predict_samples(self, new, rung)
+
+    def explain(
+        self,
+        new: Dataset | str | Path | pd.DataFrame,
+        sample: int | str = 0,
+        *,
+        rung: str | None = None,
+    ) -> Explanation:
+        """Why the model answers as it does for one sample, by position or id."""
+        return explain_sample(self, new, sample, rung)[0]
+
+    def explain_example(
+        self,
+        new: Dataset | str | Path | pd.DataFrame,
+        sample: int | str = 0,
+        *,
+        rung: str | None = None,
+    ) -> tuple[Explanation, Example]:
+        """Like :meth:`explain`, with the sample itself and its prediction."""
+        return explain_sample(self, new, sample, rung)
+
+    def view(self) -> RunView:
+        """The run as plain values, for reports."""
+        return view_of(self)
+
+
+def _publish(store: RunStore, prepared: Prepared, settings: RunSettings, outcome: Outcome) -> None:
+    staged = store.stage()
+    assemble.write(staged, store, prepared, settings, outcome)
+    store.publish(staged)
+
+
+def _workers(asked: int | None) -> int:
+    if asked is not None:
+        if asked < 1:
+            raise InputError("Too few workers.", got=asked, allowed="1 or more")
+        return asked
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(usable or 1, MOST_WORKERS)

@@ -1,0 +1,117 @@
+"""What a run was asked to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from iceframe.core.dataset import Dataset
+from iceframe.core.errors import UsageError
+from iceframe.core.values import Task
+
+LEVEL = 0.9  # of the prediction intervals and sets
+TABLE_LADDER = ("mean", "ridge", "tree", "ebm", "svm", "extra_trees", "gp", "mlp")
+IMAGE_LADDER = ("mean", "ridge", "tree", "ebm", "svm", "extra_trees", "gp", "cnn")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything but the data that decides what a run computes.
+
+    ``gdf_replicates`` and ``gdf_samples`` bound the cost of the generalised degrees of freedom by
+    the rung's effort; ``explain_samples`` is the number of held-out samples explained per fold;
+    ``trials`` overrides the number of tuning trials.
+    """
+
+    ladder: tuple[str, ...]
+    splits: str = "auto"
+    folds: int = 5
+    seed: int = 0
+    floors: Mapping[str, float] = field(default_factory=dict)
+    device: str = "auto"
+    trials: int | None = None
+    explain_samples: int = 24
+    shift: bool = True
+    gdf_replicates: Mapping[str, int] = field(
+        default_factory=lambda: {"light": 16, "medium": 8, "heavy": 3}
+    )
+    gdf_samples: Mapping[str, int] = field(
+        default_factory=lambda: {"light": 400, "medium": 300, "heavy": 240}
+    )
+
+    def __post_init__(self) -> None:
+        if not self.ladder:
+            raise UsageError("The ladder is empty.", hint="name rungs: --ladder ridge,ebm")
+        doubled = sorted({name for name in self.ladder if self.ladder.count(name) > 1})
+        if doubled:
+            raise UsageError("A rung is named twice in the ladder.", got=", ".join(doubled))
+        if self.seed < 0:
+            raise UsageError("The seed is negative.", got=self.seed, allowed="0 or more")
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that change numbers, and so must agree when a run is continued."""
+        body = asdict(self)
+        del body["ladder"], body["floors"]
+        return body
+
+
+def default_ladder(data: Dataset) -> tuple[str, ...]:
+    """The rungs climbed when none are named: glass boxes first, then the black ones."""
+    return IMAGE_LADDER if data.images is not None else TABLE_LADDER
+
+
+def check_ladder(ladder: tuple[str, ...], data: Dataset) -> None:
+    """Refuse a rung that cannot work on this data, before anything is computed."""
+    from iceframe.scale.rung import RUNGS
+
+    task: Task = data.task or "regression"
+    for name in ladder:
+        rung = RUNGS[name]
+        if rung.input == "image" and data.images is None:
+            usable = [n for n, r in RUNGS.items() if r.input == "table"]
+            raise UsageError(
+                f"The rung '{name}' needs images, and this data set has none.",
+                allowed=", ".join(usable),
+            )
+        if task not in rung.tasks:
+            raise UsageError(
+                f"The rung '{name}' does not do {task}.", allowed=", ".join(rung.tasks)
+            )
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a duration such as ``90s``, ``10m``, ``1h30m`` or plain seconds.
+
+    >>> parse_duration("10m"), parse_duration("1h30m"), parse_duration("45")
+    (600.0, 5400.0, 45.0)
+    """
+    text = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise UsageError("Cannot read this duration.", got=text, allowed="90s, 10m, 1h30m, 2d")
+    return sum(float(n) * _UNITS[u] for n, u in parts)
+
+
+def parse_floors(items: list[str]) -> dict[str, float]:
+    """Floors such as ``mae=90`` as a mapping.
+
+    >>> parse_floors(["mae=90", "faithfulness=0.6"])
+    {'mae': 90.0, 'faithfulness': 0.6}
+    """
+    floors = {}
+    for item in items:
+        name, _, value = item.partition("=")
+        try:
+            floors[name.strip()] = float(value)
+        except ValueError as error:
+            raise UsageError(
+                "Cannot read this floor.", got=item, allowed="metric=number, e.g. mae=90"
+            ) from error
+    return floors
