@@ -1,0 +1,330 @@
+"""What a descriptor is: named numbers computed from a sample, without looking at its target.
+
+To add one, write one file in ``iceframe/scale/descriptors/``: a subclass of :class:`Descriptor` (or
+of :class:`ImageDescriptor`) decorated with ``@DESCRIPTORS.register(name)``. Heavy imports go inside
+the methods.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from iceframe.core.errors import InputError
+from iceframe.core.registry import Registry
+from iceframe.core.values import Representation
+
+if TYPE_CHECKING:
+    from iceframe.core.dataset import Dataset, ImageSource
+
+Progress = Callable[[int, int], None]
+"""Called with the number of samples done and the number of samples in all."""
+
+PIXELS_PER_BATCH = 4_000_000
+"""Pixels held at once; as float64 that is 32 MB, and a descriptor needs a few such arrays."""
+
+MAX_PHASES = 16
+"""An image with more distinct values than this is not a segmented one."""
+
+PHASE_TOLERANCE = 1e-3
+"""How far a pixel may lie from a phase's value: below 1/255, above float32 rounding."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a representation: its name, its unit ("" for a pure number), its family."""
+
+    name: str
+    unit: str
+    block: str
+
+
+class Descriptor(ABC):
+    """Named features of samples. ``fit`` learns what must stay the same on new data.
+
+    Class attributes
+    ----------------
+    title : what a person calls it. reference : where it comes from (DOI).
+    needs : what a data set must have: plain ``columns``, a ``composition`` or an ``image``.
+    default : whether it is used where the user names no descriptors.
+
+    Attributes
+    ----------
+    notes : what the latest ``transform`` met that a person should know, in sentences.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    needs: ClassVar[Literal["columns", "composition", "image"]]
+    default: ClassVar[bool] = True
+
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def suits(cls, data: Dataset) -> bool:
+        """Whether this data set has what the descriptor needs."""
+        if cls.needs == "columns":
+            return bool(data.features)
+        if cls.needs == "composition":
+            return data.composition is not None
+        return data.images is not None
+
+    @abstractmethod
+    def fit(self, data: Dataset) -> Self:
+        """Learn categories, elements or the image format from ``data``."""
+
+    @abstractmethod
+    def transform(self, data: Dataset) -> Representation:
+        """The features of ``data``: float64 ``(n, d)``, NaN where undefined."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was learned, as JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The fitted descriptor that :meth:`state` described."""
+
+    def missing(self, data: Dataset) -> list[str]:
+        """Columns that :meth:`transform` needs and ``data`` lacks."""
+        return []
+
+
+def represent(values: np.ndarray, features: Sequence[Feature], reference: str) -> Representation:
+    """A :class:`Representation` of ``values`` ``(n, d)`` with the blocks that ``features`` name."""
+    blocks: dict[str, tuple[int, ...]] = {}
+    for position, feature in enumerate(features):
+        blocks[feature.block] = (*blocks.get(feature.block, ()), position)
+    return Representation(
+        np.asarray(values, np.float64),
+        tuple(f.name for f in features),
+        tuple(f.unit for f in features),
+        blocks,
+        (reference,),
+    )
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What the images of a data set have in common.
+
+    ``shape`` is ``(channels, *grid)``; ``levels`` holds the pixel values that stand for the phases
+    of segmented images, lowest first, and is empty for others.
+    """
+
+    shape: tuple[int, ...]
+    periodic: bool
+    kind: str
+    levels: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, images: ImageSource) -> ImageFormat:
+        """The format of ``images``; segmented ones are read once to find their phases."""
+        levels = _phase_levels(images) if images.kind == "phase" else ()
+        return cls(tuple(images.shape), bool(images.periodic), images.kind, levels)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Height and width, or depth, height and width, in pixels."""
+        return self.shape[1:]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the scalar fields that one image is described by.
+
+        Segmented images: an indicator of each phase; where there are two phases, of the second
+        one only, as the two add to one. Others: each channel.
+        """
+        if self.levels:
+            return ("",) if len(self.levels) <= 2 else tuple(_numbered("phase", self.levels))
+        channels = self.shape[0]
+        return ("",) if channels == 1 else tuple(_numbered("channel", range(channels)))
+
+    def split(self, batch: np.ndarray) -> np.ndarray:
+        """The scalar fields of ``batch`` ``(b, *shape)``: ``(b, len(fields), *grid)``."""
+        if not self.levels:
+            return batch
+        if len(self.levels) <= 2:
+            return (np.abs(batch - self.levels[-1]) <= PHASE_TOLERANCE).astype(np.float32)
+        phases = [np.abs(batch[:, 0] - level) <= PHASE_TOLERANCE for level in self.levels]
+        return np.stack(phases, axis=1).astype(np.float32)
+
+
+def _numbered(what: str, items: Sequence[float] | range) -> list[str]:
+    return [f"{what} {i}" for i in range(len(items))]
+
+
+class ImageDescriptor(Descriptor):
+    """Features of images, one scalar field at a time.
+
+    A subclass says which features a field has (:meth:`features`) and measures them
+    (:meth:`measure`); reading, phases, channels and storage are done here. ``default_kinds`` names
+    the kinds of images for which it is used where the user names no descriptors.
+    """
+
+    needs: ClassVar[Literal["columns", "composition", "image"]] = "image"
+    default_kinds: ClassVar[tuple[str, ...]] = ("grey", "phase", "multichannel", "orientation")
+
+    format: ImageFormat
+
+    @abstractmethod
+    def features(self) -> list[Feature]:
+        """The features of one scalar field, given ``self.format``."""
+
+    @abstractmethod
+    def measure(self, fields: np.ndarray) -> np.ndarray:
+        """Features ``(b, d)`` of scalar fields ``(b, *grid)`` float32; NaN where undefined."""
+
+    def fit(self, data: Dataset) -> Self:
+        """Learn the format of the images."""
+        if data.images is None:
+            raise InputError(f"The descriptor '{self.name}' needs images.", where=data.name)
+        return self.fit_format(ImageFormat.of(data.images))
+
+    def fit_format(self, image_format: ImageFormat) -> Self:
+        """Fit to a format that is already known, without reading an image."""
+        self.format = image_format
+        self.features()  # an image too small for any feature is refused here
+        return self
+
+    def columns(self) -> list[Feature]:
+        """The features of one image: those of each of its fields."""
+        fields, features = self.format.fields, self.features()
+        if fields == ("",):
+            return features
+        return [
+            Feature(f"{f.name}, {field}", f.unit, f.block) for field in fields for f in features
+        ]
+
+    def describe(self, batch: np.ndarray) -> np.ndarray:
+        """Features ``(b, d)`` of a batch of images ``(b, channels, *grid)``."""
+        fields = self.format.split(batch)
+        flat = fields.reshape(-1, *fields.shape[2:])
+        return np.asarray(self.measure(flat), np.float64).reshape(len(batch), -1)
+
+    def transform(self, data: Dataset) -> Representation:
+        """The features of every image: float64 ``(n, d)``."""
+        (representation,) = describe_images([self], data)
+        return representation
+
+    def state(self) -> dict[str, Any]:
+        """The image format."""
+        return {"format": asdict(self.format)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The descriptor fitted to a stored image format."""
+        held = state["format"]
+        return cls().fit_format(
+            ImageFormat(
+                tuple(int(s) for s in held["shape"]),
+                bool(held["periodic"]),
+                str(held["kind"]),
+                tuple(float(v) for v in held["levels"]),
+            )
+        )
+
+
+def describe_images(
+    descriptors: Sequence[ImageDescriptor], data: Dataset, progress: Progress | None = None
+) -> list[Representation]:
+    """The features of all images by every descriptor; each image is read once, in batches."""
+    if data.images is None:
+        raise InputError(
+            "This data set has no images, and the model looks at images.", where=data.name
+        )
+    images, n = data.images, len(data.images)
+    for descriptor in descriptors:
+        _check_format(descriptor.format, images)
+    columns = [descriptor.columns() for descriptor in descriptors]
+    values = [np.empty((n, len(c))) for c in columns]
+    for batch_index in batches(images):
+        batch = images.read(batch_index)
+        _check_pixels(batch, batch_index, images, descriptors[0].format)
+        for descriptor, table in zip(descriptors, values, strict=True):
+            table[batch_index] = descriptor.describe(batch)
+        if progress is not None:
+            progress(int(batch_index[-1]) + 1, n)
+    for descriptor, table in zip(descriptors, values, strict=True):
+        descriptor.notes = _undefined(descriptor, table, images.names)
+    return [
+        represent(table, c, descriptor.reference)
+        for descriptor, c, table in zip(descriptors, columns, values, strict=True)
+    ]
+
+
+def batches(images: ImageSource) -> list[np.ndarray]:
+    """Positions of the images, in groups of at most :data:`PIXELS_PER_BATCH` pixels."""
+    size = max(1, PIXELS_PER_BATCH // max(1, int(np.prod(images.shape))))
+    return [np.arange(i, min(i + size, len(images))) for i in range(0, len(images), size)]
+
+
+def _phase_levels(images: ImageSource) -> tuple[float, ...]:
+    if images.shape[0] != 1:
+        raise InputError(
+            "A segmented image has one channel: the number of the phase.",
+            got=f"{images.shape[0]} channels",
+        )
+    levels = np.empty(0, np.float32)
+    for batch_index in batches(images):
+        levels = np.unique(np.append(levels, np.unique(images.read(batch_index))))
+        levels = levels[np.append(True, np.diff(levels) > PHASE_TOLERANCE)]
+        if len(levels) > MAX_PHASES:
+            raise InputError(
+                "These images are said to be segmented, but hold too many distinct values.",
+                where=images.names[int(batch_index[0])],
+                got=f"more than {MAX_PHASES} values",
+                allowed=f"at most {MAX_PHASES} phases",
+                hint='say "kind": "grey" in dataset.json',
+            )
+    return tuple(float(level) for level in levels)
+
+
+def _check_format(fitted: ImageFormat, images: ImageSource) -> None:
+    if tuple(images.shape) != fitted.shape or images.kind != fitted.kind:
+        raise InputError(
+            "These images differ in format from those that the model was fitted on.",
+            where=images.names[0] if len(images) else None,
+            got=f"{images.kind}, channels and size {tuple(images.shape)}",
+            allowed=f"{fitted.kind}, channels and size {fitted.shape}",
+            hint="read them with the same size and fit as before",
+        )
+
+
+def _check_pixels(
+    batch: np.ndarray, index: np.ndarray, images: ImageSource, fitted: ImageFormat
+) -> None:
+    good = np.isfinite(batch)
+    if fitted.levels:
+        good &= np.any([np.abs(batch - v) <= PHASE_TOLERANCE for v in fitted.levels], axis=0)
+    bad = index[~good.reshape(len(batch), -1).all(axis=1)]
+    if len(bad):
+        known = ", ".join(f"{v:g}" for v in fitted.levels)
+        raise InputError(
+            "Images hold pixel values that cannot be used.",
+            where=", ".join(images.names[i] for i in bad[:5]),
+            allowed=f"{known} (the phases seen before)" if known else "finite numbers",
+        )
+
+
+def _undefined(
+    descriptor: Descriptor, values: np.ndarray, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    rows = np.flatnonzero(np.isnan(values).any(axis=1))
+    if not len(rows):
+        return ()
+    named = ", ".join(names[i] for i in rows[:3]) + (", …" if len(rows) > 3 else "")
+    return (
+        f"Some '{descriptor.name}' features are undefined for {len(rows)} of {len(values)} images "
+        f"(without contrast): {named}.",
+    )
+
+
+DESCRIPTORS: Registry[type[Descriptor]] = Registry("descriptor", "iceframe.scale.descriptors")

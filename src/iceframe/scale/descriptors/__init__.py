@@ -1,0 +1,1 @@
+"""Descriptors, one file each; every module here registers itself in ``DESCRIPTORS``."""
