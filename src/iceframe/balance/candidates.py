@@ -53,7 +53,7 @@ def gather(evidence: Sequence[Evidence], loss: str) -> list[Candidate]:
     rows: dict[str, dict[str, Evidence]] = {}
     for row in evidence:
         rows.setdefault(row.rung, {})[row.metric] = row
-    upside_down = loss in METRICS and METRICS[loss].better == "higher"
+    upside_down = higher_is_better(evidence, loss)
     candidates = []
     for name in sorted(rows):
         row = rows[name].get(loss, Evidence(name, "fidelity", loss, float("nan")))
@@ -62,6 +62,14 @@ def gather(evidence: Sequence[Evidence], loss: str) -> list[Candidate]:
         mean = float(np.mean(folds)) if folds else float("nan")
         candidates.append(Candidate(name, rows[name], mean, folds, row.note))
     return candidates
+
+
+def higher_is_better(evidence: Sequence[Evidence], metric: str) -> bool:
+    """Whether this metric grows as a model gets better, by the evidence, else by its definition."""
+    said = next((row.better for row in evidence if row.metric == metric), None)
+    if said in ("higher", "lower"):
+        return said == "higher"
+    return metric in METRICS and METRICS[metric].better == "higher"
 
 
 def check_floors(floors: Mapping[str, float]) -> None:

@@ -22,7 +22,13 @@ import numpy as np
 
 from iceframe.balance import verdict
 from iceframe.balance.bayes import probability_share_below, probability_within
-from iceframe.balance.candidates import Candidate, check_floors, gather, shortfalls
+from iceframe.balance.candidates import (
+    Candidate,
+    check_floors,
+    gather,
+    higher_is_better,
+    shortfalls,
+)
 from iceframe.balance.judgement import CONFIDENCE, Judgement, Rule
 from iceframe.balance.wording import chance
 from iceframe.core.errors import UsageError
@@ -104,7 +110,7 @@ def _rule(
 ) -> Rule:
     rows = [c.evidence[loss] for c in candidates if loss in c.evidence]
     unit = next((r.unit for r in rows if r.unit), "")
-    if any(r.better == "higher" for r in rows) or loss in ("balanced_accuracy", "accuracy"):
+    if higher_is_better(rows, loss):
         unit = "points"
     because = f"that {source} explains"
     if rope is None:
@@ -169,8 +175,9 @@ def _undercovered(candidate: Candidate, rule: Rule) -> Judgement | None:
     if not probability >= CONFIDENCE:
         return None
     why = (
-        f"The {100 * rule.level:.0f} % intervals of `{candidate.name}` hold {100 * row.value:.1f} % of "
-        f"{row.n} held-out samples, less than {100 * limit:.0f} % ({chance(probability)})."
+        f"The {100 * rule.level:.0f} % intervals of `{candidate.name}` hold "
+        f"{100 * row.value:.1f} % of {row.n} held-out samples, "
+        f"less than {100 * limit:.0f} % ({chance(probability)})."
     )
     return Judgement(candidate, "coverage", why)
 

@@ -21,7 +21,10 @@ def comparison(candidate: Candidate, best: Candidate, probability: float, rule: 
     """How a rung compares with the one of the lowest loss."""
     name, other = f"`{candidate.name}`", f"`{best.name}`"
     if candidate is best:
-        return f"{name} has the lowest loss, {rule.amount(best.loss)}."
+        title = METRICS[rule.loss].title if rule.loss in METRICS else rule.loss
+        if rule.unit == "points":
+            return f"{name} has the highest {title}, {100 * (1 - best.loss):.1f} %."
+        return f"{name} has the lowest {title}, {rule.amount(best.loss)}."
     gap = rule.amount(candidate.loss - best.loss)
     if np.isnan(probability):
         return f"{name} is {gap} worse than {other}; one fold cannot tell whether that matters."
