@@ -146,7 +146,8 @@ def composite_estimate(c1: Estimate, c2: Estimate, c3: Estimate, weight: float =
 
     Examples
     --------
-    >>> c = composite_estimate(Estimate(0.5, 0.4, 0.6), Estimate(0.2, 0.2, 0.2), Estimate(0.4, 0.4, 0.4))
+    >>> c1, sure = Estimate(0.5, 0.4, 0.6), Estimate(0.3, 0.3, 0.3)
+    >>> c = composite_estimate(c1, sure, sure)
     >>> round(c.value, 6), round(c.low, 6), round(c.high, 6)
     (0.4, 0.35, 0.45)
     """

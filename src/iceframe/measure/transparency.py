@@ -87,8 +87,8 @@ def compactness(attributions: np.ndarray) -> np.ndarray:
     """How few parts carry the attribution: ``1 − (exp H − 1)/(d − 1)`` per sample, ``(n,)``.
 
     H is the entropy of the shares ``|a_j|/Σ|a|``, after Bhatt, Weller & Moura 2020,
-    doi 10.24963/ijcai.2020/417, §3.3 (there the entropy itself). Higher is more compact: 1 where one
-    part has it all, 0 where all d have the same. NaN where all are zero; 1 for a single part.
+    doi 10.24963/ijcai.2020/417, §3.3 (there the entropy itself). Higher is more compact: 1 where
+    one part has it all, 0 where all d have the same. NaN where all are zero; 1 for a single part.
 
     Trap: short is not right. A constant-but-one explanation is compact and may be unfaithful.
 
