@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name in the same folder, then renamed."""
+"""Files that are whole or absent: written under a temporary name beside, then renamed."""
 
 from __future__ import annotations
 

@@ -159,6 +159,11 @@ class RunStore:
         """Folder of a finished unit."""
         return self.root / "units" / self._units[key].name
 
+    def first(self, prefix: str) -> Path | None:
+        """Folder of the first finished unit whose name starts so, in the order of names."""
+        names = sorted(r.name for r in self._units.values() if r.name.startswith(prefix))
+        return self.root / "units" / names[0] if names else None
+
     def stage(self) -> Path:
         """A fresh temporary folder inside the run, for a worker to fill."""
         try:

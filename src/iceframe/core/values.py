@@ -31,8 +31,8 @@ class Grid:
 class Microstructure:
     """Values on a grid.
 
-    ``values`` is ``(*shape)`` for ``phase`` (integers) and ``grey`` (floats), ``(channels, *shape)``
-    for ``multichannel`` and ``orientation``.
+    ``values`` is ``(*shape)`` for ``phase`` (integers) and ``grey`` (floats), and
+    ``(channels, *shape)`` for ``multichannel`` and ``orientation``.
     """
 
     values: np.ndarray

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["LadderSearchCV", "open_run", "run"]
 
 if TYPE_CHECKING:
-    from iceframe.workflow.session import open_run, run
     from iceframe.workflow.search import LadderSearchCV
+    from iceframe.workflow.session import open_run, run
 
 
 def __getattr__(name: str) -> Any:

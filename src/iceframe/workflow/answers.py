@@ -30,7 +30,7 @@ def predict_samples(run: Run, new: Any, rung: str | None) -> pd.DataFrame:
     folder = _final_folder(run, rung)
     inputs = _represent(run, data)
     predicted = Fitted.load(folder / "model").predict(inputs)
-    conformal = Conformal.load(folder / "conformal")
+    conformal = Conformal.from_folder(folder / "conformal")
     index = pd.Index(data.ids, name="id")
     if run.header["task"] == "regression":
         low, high = conformal.interval(inputs)
@@ -52,12 +52,15 @@ def explain_sample(
     one = data.take([_position(data, sample)])
     folder = _final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
-    conformal = Conformal.load(folder / "conformal")
+    conformal = Conformal.from_folder(folder / "conformal")
     inputs = _represent(run, one)
-    explanation = attribute(fitted, inputs, background(run), seed=run.header["identity"]["seed"])[0]
+    seed = run.header["identity"]["seed"]
+    classes = tuple(run.header["classes"])
+    attributions = attribute(fitted, inputs, background(run), seed=seed)
+    explanation = attributions.explanations(run.header["target"], classes)[0]
     truth = one.table[one.target].iloc[0] if one.target in one.table else None
     example = example_of(
-        explanation, fitted, conformal, inputs, str(one.ids[0]), truth, tuple(run.header["classes"])
+        explanation, fitted, conformal, inputs, str(one.ids[0]), truth, classes
     )
     return explanation, example
 

@@ -38,17 +38,20 @@ class Unit:
 @dataclass(frozen=True)
 class Workload:
     """All that a worker needs. ``y`` is float64 ``(n,)``, or int64 codes for a classification;
-    ``groups`` ``(n,)`` labels near-duplicates, which inner folds keep on one side."""
+    ``groups`` ``(n,)`` labels near-duplicates, which inner folds keep on one side; ``labels``
+    ``(n,)`` are the user's own groups, whose coverage is looked at one by one."""
 
     inputs: Inputs
     y: np.ndarray
     ids: np.ndarray
+    target: str
     classes: tuple[str, ...]
     context: Context
     splits: Splits
     shift: Splits | None
     settings: RunSettings
     groups: np.ndarray
+    labels: np.ndarray | None
     root: Path
 
     def fold(self, unit: Unit) -> Fold:

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,8 @@ def _prepare_into(staged: Path, data: Dataset, settings: RunSettings) -> None:
         write_json(staged / "shift.json", _splits_json(shift))
     audit = check(data, splits, seed=settings.seed)
     write_json(staged / "audit.json", audit_json(audit))
+    created = datetime.now().astimezone().isoformat(timespec="minutes")
+    write_json(staged / "created.json", created)
     np.save(staged / "groups.npy", duplicate_groups(data), allow_pickle=False)
     if data.images is not None:
         typical = data.images.read(background_index(len(data)))
@@ -174,12 +177,14 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
         inputs,
         y,
         data.ids,
+        data.target or "",
         data.classes,
         context,
         read_splits(folder / "splits.json"),
         read_splits(shift) if shift.exists() else None,
         settings,
         np.load(folder / "groups.npy", allow_pickle=False),
+        _labels(data),
         store.root,
     )
     return Prepared(work, read_audit(folder / "audit.json"), representer)
@@ -240,7 +245,7 @@ def _splits_json(splits: Splits) -> dict[str, Any]:
 
 
 def _shift_splits(data: Dataset, settings: RunSettings) -> Splits | None:
-    """Leave-cluster-out folds for the error under shift; ``None`` where the data do not allow it."""
+    """Leave-cluster-out folds for the error under shift; ``None`` where the data allow none."""
     if not settings.shift or settings.splits.startswith(("cluster", "leave-out")):
         return None
     try:
@@ -256,6 +261,14 @@ def _usable(fold: Fold, data: Dataset) -> bool:
     if data.task != "classification":
         return enough
     return enough and len(set(data.y[fold.train])) == len(data.classes)
+
+
+def _labels(data: Dataset) -> np.ndarray | None:
+    """The user's groups: material classes before specimens before others."""
+    for role in ("material_class", "specimen", *data.groups):
+        if role in data.groups:
+            return data.table[data.groups[role]].astype(str).to_numpy(dtype=str)
+    return None
 
 
 def _device(asked: str) -> str:

@@ -16,10 +16,10 @@ from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
 from iceframe.workflow import assemble, prepare
+from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
 from iceframe.workflow.plan import plan_units
 from iceframe.workflow.settings import RunSettings, check_ladder, default_ladder
-from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.view import Example, RunView
 from iceframe.workflow.viewing import view_of
 
@@ -154,7 +154,7 @@ class Run:
 
     @cached_property
     def evidence(self) -> pd.DataFrame:
-        """Measured numbers: rung, axis, metric, value, low, high, folds, better, unit, seed, n, note."""
+        """Measured numbers: rung, axis, metric, value, low, high, folds, better, unit, n, note."""
         return pd.read_parquet(self.folder / assemble.EVIDENCE)
 
     @cached_property
@@ -181,6 +181,22 @@ class Run:
     def rungs(self) -> tuple[str, ...]:
         """Rungs with a finished final model."""
         return tuple(self._derived["finished"])
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The bibliography of this run."""
+        representation, _ = prepare.read_representation(prepare.prepared_folder(self.store))
+        ladder = self.header["settings"]["ladder"]
+        return assemble.references(ladder, representation.references, self.evidence)
+
+    @property
+    def created(self) -> str:
+        """When the run was started, as an ISO date and time."""
+        return str(read_json(prepare.prepared_folder(self.store) / "created.json"))
+
+    def unit_folder(self, rung: str, kind: str) -> Path | None:
+        """Folder of the first finished unit of this rung and kind; ``None`` if there is none."""
+        return self.store.first(f"{rung}-{kind}-")
 
     def predict(
         self, new: Dataset | str | Path | pd.DataFrame, *, rung: str | None = None

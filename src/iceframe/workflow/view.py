@@ -17,8 +17,9 @@ class Example:
     """One explained sample.
 
     Tables: ``names``, ``feature_values`` and ``contributions`` are ``(d,)``. Images: ``image`` and
-    ``map`` are ``(h, w)`` (3-D volumes: the middle slice). ``prediction``, ``low``, ``high`` and ``truth`` are numbers for a regression;
-    for a classification ``prediction`` and ``truth`` are class names and ``probability`` is set.
+    ``map`` are ``(h, w)`` (3-D volumes: the middle slice). ``prediction``, ``low``, ``high`` and
+    ``truth`` are numbers for a regression; for a classification ``prediction`` and ``truth`` are
+    class names and ``probability`` is set.
     """
 
     id: str
@@ -57,7 +58,8 @@ class RunView:
     """A run as plain values.
 
     ``evidence`` columns: rung, axis, metric, value, low, high, folds (tuple), better, unit, seed,
-    n, note. ``costs``: rung, metric (``fit_seconds``, ``predict_seconds``, ``total_seconds``), value.
+    n, note. ``costs``: rung, metric (``fit_seconds``, ``predict_seconds``, ``total_seconds``),
+    value.
     ``predictions`` (held-out only): rung, fold, id, y, mean, low, high and, for a classification,
     ``p_<class>`` and ``set_size``; then ``y`` and ``mean`` are class names.
     ``settings``: splits, folds, seed, level, ladder, floors, command. ``facts``: name, source,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 
+from iceframe.cli.app import app
+
 # The order in which `iceframe --help` lists them: the order in which a user meets them.
 ORDER = ("demo", "check", "run", "show", "report", "predict", "explain", "list")
 
@@ -12,3 +14,4 @@ def load() -> None:
     """Import every command module."""
     for name in ORDER:
         importlib.import_module(f"iceframe.cli.commands.{name}")
+    app.registered_commands.sort(key=lambda c: ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]

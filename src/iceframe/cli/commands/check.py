@@ -74,7 +74,8 @@ def check(
         typer.echo(json.dumps(body, indent=1, default=plain))
         return
     out.print(
-        f"[bold]{dataset.name}[/bold]: {len(dataset)} samples, target {dataset.target!r} ({dataset.task})"
+        f"[bold]{dataset.name}[/bold]: {len(dataset)} samples, "
+        f"target {dataset.target!r} ({dataset.task})"
     )
     for note in (*dataset.notes, *outer.notes):
         out.print(f"[dim]  {note}[/dim]", markup=True)

@@ -23,7 +23,7 @@ def explain(
 ) -> None:
     """Explain the prediction for one sample: terms, attributions, or a map over its image.
 
-    Example: [bold]iceframe explain runs/uhcs micrographs/ --sample micrograph7.jpg --out why/[/bold]
+    Example: [bold]iceframe explain runs/uhcs micrographs/ --sample image7.jpg --out why/[/bold]
     """
     from iceframe.report import write_explanation
     from iceframe.workflow.session import open_run

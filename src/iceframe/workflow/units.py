@@ -1,0 +1,316 @@
+"""What each kind of unit does: from the workload to files in its folder.
+
+Everything that is compared between runs is deterministic; seconds go to ``timing.json`` alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iceframe.core.files import plain, read_json, write_json
+from iceframe.core.values import Explanation
+from iceframe.core.seeds import derive_seed, generator
+from iceframe.measure import transparency
+from iceframe.measure.attribution import attribute, comparable, flips, model_function
+from iceframe.measure.complexity import (
+    effective_features,
+    generalised_degrees_of_freedom,
+    non_additivity,
+)
+from iceframe.measure.conformal import Conformal, calibrate
+from iceframe.scale.fitting import Fitted, fit, tune
+from iceframe.scale.rung import RUNGS, Context, Inputs, Rung
+from iceframe.workflow.examples import as_row, example_of
+from iceframe.workflow.plan import Unit, Workload
+from iceframe.workflow.settings import LEVEL
+
+EXAMPLES = 6
+
+
+def perform(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
+    """Carry out ``unit`` and write its files to ``staged``; ``base`` holds what it builds on."""
+    {"fold": _fold, "shift": _shift, "final": _final, "gdf": _gdf}[unit.kind](
+        unit, work, staged, base
+    )
+
+
+# -- an outer fold ---------------------------------------------------------------------------------
+
+
+def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
+    clock = _Stopwatch()
+    rung, context = _rung(unit, work)
+    fold = work.fold(unit)
+    train, y_train = work.inputs.take(fold.train), work.y[fold.train]
+    settings = tune(
+        rung, train, y_train, context, trials=work.settings.trials, groups=work.groups[fold.train]
+    )
+    fitted = fit(rung, settings, train, y_train, context)
+    clock.lap("fit_seconds")
+    test = work.inputs.take(fold.test)
+    predicted = fitted.predict(test)
+    clock.lap("predict_seconds")
+    conformal = calibrate(
+        rung, settings, train, y_train, context, level=LEVEL, groups=work.groups[fold.train]
+    )
+    _predictions(work, fold.test, predicted, conformal, test).to_parquet(
+        staged / "predictions.parquet"
+    )
+    clock.lap("calibrate_seconds")
+    quality = _explain(fitted, conformal, work, fold.train, fold.test, staged)
+    write_json(
+        staged / "result.json",
+        {
+            "settings": settings,
+            "n_train": len(fold.train),
+            "n_test": len(fold.test),
+            "transparency": quality,
+        },
+    )
+    clock.lap("explain_seconds")
+    clock.write(staged)
+
+
+def _predictions(
+    work: Workload, test: np.ndarray, predicted: np.ndarray, conformal: Conformal, inputs: Inputs
+) -> pd.DataFrame:
+    """One row a held-out sample: ``position``, ``y``, and the prediction with its interval or set."""
+    frame = pd.DataFrame({"position": test, "y": work.y[test]})
+    if work.context.task == "regression":
+        frame["mean"] = predicted
+        frame["low"], frame["high"] = conformal.interval(inputs)
+        return frame
+    sets = conformal.sets(inputs)
+    for code in range(work.context.n_classes):
+        frame[f"p{code}"] = predicted[:, code]
+        frame[f"s{code}"] = sets[:, code]
+    return frame
+
+
+def _explain(
+    fitted: Fitted,
+    conformal: Conformal,
+    work: Workload,
+    train: np.ndarray,
+    test: np.ndarray,
+    staged: Path,
+) -> dict[str, list[float]]:
+    """Explain held-out samples, measure how good the explanations are, and keep some."""
+    seed = fitted.context.seed
+    rng = generator(seed, "explained samples")
+    chosen = np.sort(rng.permutation(test)[: work.settings.explain_samples])
+    inputs = work.inputs.take(chosen)
+    background = work.inputs.take(np.sort(rng.permutation(train)[:32]))
+    attributions = attribute(fitted, inputs, background, seed=seed)
+    parts = comparable(attributions)
+    moved = flips(fitted, inputs, background, seed=seed, codes=attributions.target)
+    rivals = {
+        "seed_stability": _refitted(fitted, work, train, seed=derive_seed(seed, "rival")),
+        "resample_stability": _refitted(
+            fitted, work, np.sort(rng.permutation(train)[: int(0.8 * len(train))]), seed=seed
+        ),
+    }
+    quality = {
+        "faithfulness": transparency.faithfulness(parts, moved),
+        "compactness": transparency.compactness(parts),
+        "completeness_gap": attributions.gap,
+    }
+    for name, rival in rivals.items():
+        other = attribute(rival, inputs, background, seed=seed, codes=attributions.target)
+        quality[name] = transparency.stability(parts, comparable(other))
+    explanations = attributions.explanations(work.target, work.classes)
+    _keep_examples(fitted, conformal, work, chosen, explanations, staged)
+    return {name: np.asarray(values, float).tolist() for name, values in quality.items()}
+
+
+def _refitted(fitted: Fitted, work: Workload, index: np.ndarray, *, seed: int) -> Fitted:
+    """The same rung at the same settings on other samples or under another seed."""
+    context = replace(fitted.context, seed=seed)
+    return fit(fitted.rung, fitted.settings, work.inputs.take(index), work.y[index], context)
+
+
+def _keep_examples(
+    fitted: Fitted,
+    conformal: Conformal,
+    work: Workload,
+    chosen: np.ndarray,
+    explanations: list[Explanation],
+    staged: Path,
+) -> None:
+    """Keep samples from the best to the worst predicted, evenly spread."""
+    loss = _losses(fitted.predict(work.inputs.take(chosen)), work.y[chosen])
+    ranked = np.argsort(loss, kind="stable")
+    spread = np.linspace(0, len(ranked) - 1, min(EXAMPLES, len(ranked))).astype(int)
+    examples = []
+    for place in ranked[np.unique(spread)]:
+        position = int(chosen[place])
+        truth = work.y[position]
+        examples.append(
+            example_of(
+                explanations[place],
+                fitted,
+                conformal,
+                work.inputs.take(np.array([position])),
+                str(work.ids[position]),
+                work.classes[int(truth)] if work.classes else float(truth),
+                work.classes,
+            )
+        )
+    write_json(staged / "examples.json", [as_row(e) for e in examples])
+    if fitted.rung.input == "image":
+        np.save(staged / "maps.npy", np.stack([e.map for e in examples if e.map is not None]))
+        np.save(staged / "images.npy", np.stack([e.image for e in examples if e.image is not None]))
+
+
+def _losses(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if predicted.ndim == 1:
+        return np.abs(predicted - y)
+    return 1.0 - predicted[np.arange(len(y)), y]
+
+
+# -- a held-out cluster ----------------------------------------------------------------------------
+
+
+def _shift(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
+    clock = _Stopwatch()
+    rung, context = _rung(unit, work)
+    fold = work.fold(unit)
+    train, y_train = work.inputs.take(fold.train), work.y[fold.train]
+    settings = tune(
+        rung, train, y_train, context, trials=work.settings.trials, groups=work.groups[fold.train]
+    )
+    predicted = fit(rung, settings, train, y_train, context).predict(work.inputs.take(fold.test))
+    frame = pd.DataFrame({"position": fold.test, "y": work.y[fold.test]})
+    if predicted.ndim == 1:
+        frame["mean"] = predicted
+    else:
+        for code in range(predicted.shape[1]):
+            frame[f"p{code}"] = predicted[:, code]
+    frame.to_parquet(staged / "predictions.parquet")
+    clock.lap("total_seconds")
+    clock.write(staged)
+
+
+# -- the rung on all the data ----------------------------------------------------------------------
+
+
+def _final(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
+    clock = _Stopwatch()
+    rung, context = _rung(unit, work)
+    settings = tune(
+        rung, work.inputs, work.y, context, trials=work.settings.trials, groups=work.groups
+    )
+    fitted = fit(rung, settings, work.inputs, work.y, context)
+    fitted.save(staged / "model")
+    conformal = calibrate(
+        rung, settings, work.inputs, work.y, context, level=LEVEL, groups=work.groups
+    )
+    conformal.to_folder(staged / "conformal")
+    answers = fitted.predict(work.inputs)
+    phi = work.inputs.table.values
+    seed = work.settings.seed
+    direct = model_function(fitted, work.inputs)
+    effective = effective_features(answers, phi, seed, predict=direct)
+    terms = fitted.describe() or _importances(effective, work)
+    write_json(
+        staged / "final.json",
+        {
+            "settings": settings,
+            "parameters": rung.parameters(fitted.estimator),
+            "c2": asdict(non_additivity(answers, phi, seed)),
+            "c3": _without_shares(effective),
+            "terms": terms,
+        },
+    )
+    clock.lap("total_seconds")
+    clock.write(staged)
+
+
+def _gdf(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
+    assert base is not None
+    clock = _Stopwatch()
+    rung, context = _rung(unit, work)
+    settings: Mapping[str, Any] = read_json(base / "final.json")["settings"]
+    most = work.settings.gdf_samples[rung.effort]
+    index = _spread_sample(work, most)
+    inputs, y = work.inputs.take(index), work.y[index]
+
+    def refit(disturbed: np.ndarray) -> np.ndarray:
+        return fit(rung, settings, inputs, disturbed, context).predict(inputs)
+
+    estimate = generalised_degrees_of_freedom(
+        refit,
+        y,
+        task=context.task,
+        tau_fraction=float(unit.part.removeprefix("tau")),
+        replicates=work.settings.gdf_replicates[rung.effort],
+        seed=work.settings.seed,  # the same disturbances for every rung
+        n_classes=context.n_classes,
+    )
+    write_json(staged / "gdf.json", {**asdict(estimate), "n": len(index)})
+    clock.lap("total_seconds")
+    clock.write(staged)
+
+
+def _spread_sample(work: Workload, most: int) -> np.ndarray:
+    """At most ``most`` positions: all, or a seeded draw that keeps every class."""
+    n = len(work.y)
+    if n <= most:
+        return np.arange(n)
+    order = generator(work.settings.seed, "gdf sample").permutation(n)
+    if work.context.task == "classification":
+        # Deal the classes out in turn, so that each keeps its share.
+        order = order[np.argsort(_turn(work.y[order]), kind="stable")]
+    return np.sort(order[:most])
+
+
+def _turn(codes: np.ndarray) -> np.ndarray:
+    """For each sample its rank within its class, relative to the size of the class."""
+    turn = np.empty(len(codes))
+    for code in np.unique(codes):
+        mine = np.flatnonzero(codes == code)
+        turn[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    return turn
+
+
+# -- shared ----------------------------------------------------------------------------------------
+
+
+def _rung(unit: Unit, work: Workload) -> tuple[Rung, Context]:
+    seed = derive_seed(work.settings.seed, unit.rung, unit.kind, unit.part)
+    return RUNGS[unit.rung](), replace(work.context, seed=seed)
+
+
+class _Stopwatch:
+    """Seconds of the stages of a unit, kept apart from its results."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self.last
+        self.last = now
+
+    def write(self, staged: Path) -> None:
+        write_json(staged / "timing.json", self.laps)
+
+
+def _importances(effective: Any, work: Workload) -> list[dict[str, Any]]:
+    """For a black box: how much its answers depend on each named feature."""
+    shares = np.asarray(effective.shares, float)
+    order = np.argsort(-shares, kind="stable")[:30]
+    names = work.inputs.table.names
+    return [{"term": names[i], "importance": float(shares[i])} for i in order if shares[i] > 0]
+
+
+def _without_shares(effective: Any) -> dict[str, Any]:
+    return {k: plain(v) if isinstance(v, np.ndarray) else v for k, v in asdict(effective).items()}
