@@ -31,7 +31,8 @@ MAX_ROWS = 50_000  # rows a model is asked for at once
 class Estimate:
     """A number with its 95 % interval and how many replicates (or samples) it rests on.
 
-    ``surrogate_r2`` is the fit of the model of the model that was used, NaN where none was.
+    ``surrogate_r2`` is the fit of the model of the model that was used, NaN where none was;
+    ``shares`` are those of the features in C3, summing to one (to zero for a constant model).
     """
 
     value: float
@@ -40,6 +41,7 @@ class Estimate:
     replicates: int = 0
     note: str = ""
     surrogate_r2: float = float("nan")
+    shares: tuple[float, ...] = ()
 
 
 def generalised_degrees_of_freedom(
@@ -294,21 +296,23 @@ def effective_features(
     f : ``(n,)`` or ``(n, k)`` outputs at ``phi``. predict : ``(m, d)`` -> ``(m,)`` or ``(m, k)``.
     """
     f = _two_dimensional(f)
-    n = len(phi)
+    n, d = phi.shape
     if _is_constant(f):
-        return Estimate(0.0, 0.0, 0.0, n, "constant model")
+        return Estimate(0.0, 0.0, 0.0, n, "constant model", shares=(0.0,) * d)
     quality, note = float("nan"), ""
     if predict is None:
         predict, quality, phi = _forest_surrogate(f, phi, seed)
         note = "permuted in an extra-trees surrogate"
         f = _two_dimensional(predict(phi))
     changes = _permutation_changes(predict, f, phi, repeats, seed)
-    value = _effective_share(changes.sum(0))
+    importance = changes.sum(0)
+    value = _effective_share(importance)
+    shares = tuple((importance / max(importance.sum(), np.finfo(float).tiny)).tolist())
     rng = generator(seed, "effective features", "bootstrap")
     draws = rng.multinomial(n, np.full(n, 1 / n), size=BOOTSTRAP).astype(float)
-    spread = np.array([_effective_share(row) for row in draws @ changes])
-    low, high = np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, min(float(low), value), max(float(high), value), repeats, note, quality)
+    spread = [_effective_share(row) for row in draws @ changes]
+    low, high = (float(q) for q in np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    return Estimate(value, min(low, value), max(high, value), repeats, note, quality, shares)
 
 
 def _permutation_changes(

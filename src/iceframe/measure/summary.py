@@ -6,19 +6,23 @@
 * ``from_samples``: bootstrap over samples, for values per sample that may be NaN.
 * ``from_estimate``: what already carries its interval, such as complexity.
 
-Axis and direction come from :data:`iceframe.measure.metrics.METRICS`.
+:func:`fidelity_evidence`, :func:`transparency_evidence`, :func:`shift_evidence` and
+:func:`complexity_evidence` do this for all metrics of an axis. Axis and direction come from :data:`iceframe.measure.metrics.METRICS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from iceframe.core.seeds import generator
-from iceframe.core.values import Evidence
-from iceframe.measure.complexity import Estimate, composite
+from iceframe.core.values import Evidence, Task
+from iceframe.measure import fidelity
+from iceframe.measure.complexity import Estimate, complexity_share, composite
 from iceframe.measure.fidelity import clopper_pearson
 from iceframe.measure.metrics import METRICS
 
@@ -157,6 +161,167 @@ def composite_estimate(c1: Estimate, c2: Estimate, c3: Estimate, weight: float =
     below = np.sqrt(sum((w * (p.value - p.low)) ** 2 for w, p in zip(weights, parts, strict=True)))
     above = np.sqrt(sum((w * (p.high - p.value)) ** 2 for w, p in zip(weights, parts, strict=True)))
     return Estimate(value, float(value - below), float(value + above))
+
+
+def fidelity_evidence(
+    rung: str,
+    predictions: pd.DataFrame,
+    task: Task,
+    classes: Sequence[str] = (),
+    *,
+    n: int,
+    unit: str = "",
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> list[Evidence]:
+    """All fidelity rows of a rung from its held-out predictions.
+
+    Parameters
+    ----------
+    predictions : rows with ``fold``, ``y``, ``mean`` and, for a regression, ``low`` and ``high``;
+        for a classification (``y`` and ``mean`` class names) ``p_<class>``, ``covered``,
+        ``set_size``. n : samples in the data set, so that a fold was trained on the others.
+    groups : a label for each prediction; default the true class, or the fifth of the predicted
+        values, for the coverage of the worst group.
+    """
+    parts = [part for _, part in predictions.groupby("fold", sort=False)]
+    n_test = len(predictions) / len(parts)
+    sizes = {"n_train": max(n - n_test, 1.0), "n_test": n_test}
+    if task == "regression":
+        scores = [_regression_fold(part) for part in parts]
+        inside = fidelity.covered(
+            predictions["y"].to_numpy(float), predictions["low"], predictions["high"]
+        )
+    else:
+        scores = [_classification_fold(part, classes) for part in parts]
+        inside = predictions["covered"].to_numpy(bool)
+    rows = []
+    for metric in scores[0]:
+        values = [score[metric] for score in scores]
+        unit_here = unit if task == "regression" and metric != "r2" else ""
+        rows.append(
+            from_folds(rung, metric, values, **sizes, n=len(predictions), unit=unit_here, seed=seed)
+        )
+    folds = predictions["fold"].to_numpy()
+    shares = [float(inside[folds == name].mean()) for name in dict.fromkeys(folds)]
+    rows.append(from_counts(rung, "coverage_90", inside, folds=shares, seed=seed))
+    labels, kind = _coverage_groups(predictions, task, groups)
+    worst, value, low, high, size = fidelity.worst_group_coverage(inside, labels)
+    note = f"{kind} {worst}" if worst is not None else "no group of ten samples or more"
+    rows.append(_row(rung, "worst_group_coverage", value, low, high, (), size, "", seed, note))
+    return rows
+
+
+def _regression_fold(part: pd.DataFrame) -> dict[str, float]:
+    y, mean, low, high = (part[c].to_numpy(float) for c in ("y", "mean", "low", "high"))
+    return {
+        **fidelity.regression_scores(y, mean),
+        "interval_score_90": fidelity.interval_score(y, low, high, 0.9),
+        "augrc": fidelity.augrc(np.abs(y - mean), high - low),
+    }
+
+
+def _classification_fold(part: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    code = {name: i for i, name in enumerate(classes)}
+    codes = part["y"].map(code).to_numpy(int)
+    probabilities = part[[f"p_{name}" for name in classes]].to_numpy(float)
+    wrong = (probabilities.argmax(1) != codes).astype(float)
+    return {
+        **fidelity.classification_scores(codes, probabilities),
+        "set_size_90": float(part["set_size"].mean()),
+        "augrc": fidelity.augrc(wrong, 1.0 - probabilities.max(1)),
+    }
+
+
+def _coverage_groups(
+    predictions: pd.DataFrame, task: Task, groups: np.ndarray | None
+) -> tuple[np.ndarray, str]:
+    """Labels ``(n,)`` of the groups whose coverage is compared, and what they are."""
+    if groups is not None:
+        return np.asarray(groups).astype(str), "group"
+    if task == "classification":
+        return predictions["y"].to_numpy(str), "class"
+    rank = stats.rankdata(predictions["mean"].to_numpy(float), method="average") / len(predictions)
+    return np.minimum((rank * 5).astype(int) + 1, 5), "predicted fifth"
+
+
+def transparency_evidence(
+    rung: str, quality: Sequence[Mapping[str, Sequence[float]]], *, seed: int = 0
+) -> list[Evidence]:
+    """Transparency rows from one mapping a fold of metric to values per explained sample.
+
+    The mean over all samples; of the completeness gap the median, because it explodes where a
+    prediction is close to the baseline.
+    """
+    rows = []
+    for metric in dict.fromkeys(name for fold in quality for name in fold):
+        parts = [np.asarray(fold.get(metric, ()), float) for fold in quality]
+        statistic = "median" if metric == "completeness_gap" else "mean"
+        reduce = np.median if statistic == "median" else np.mean
+        finite = [part[np.isfinite(part)] for part in parts]
+        folds = [float(reduce(part)) if len(part) else float("nan") for part in finite]
+        rows.append(
+            from_samples(
+                rung, metric, np.concatenate(parts), folds=folds, statistic=statistic, seed=seed
+            )
+        )
+    return rows
+
+
+def shift_evidence(
+    rung: str, clusters: Sequence[pd.DataFrame], task: Task, *, unit: str = "", seed: int = 0
+) -> list[Evidence]:
+    """``leave_cluster_out``: the loss on each cluster that was left out whole.
+
+    ``clusters`` hold ``y`` and ``mean``, or class codes ``y`` and ``p0``, ``p1``, …; the loss is the
+    mean absolute error, or 1 − balanced accuracy.
+    """
+    losses = []
+    for cluster in clusters:
+        y = cluster["y"].to_numpy()
+        if task == "regression":
+            losses.append(fidelity.regression_scores(y, cluster["mean"].to_numpy())["mae"])
+        else:
+            count = sum(str(c)[:1] == "p" and str(c)[1:].isdigit() for c in cluster.columns)
+            probabilities = cluster[[f"p{code}" for code in range(count)]].to_numpy(float)
+            losses.append(1 - fidelity.classification_scores(y, probabilities)["balanced_accuracy"])
+    total = sum(len(cluster) for cluster in clusters)
+    n_test = total / len(clusters)
+    return [
+        from_folds(
+            rung, "leave_cluster_out", losses, n_train=max(total - n_test, 1.0), n_test=n_test,
+            n=total, unit=unit if task == "regression" else "", seed=seed,
+        )
+    ]  # fmt: skip
+
+
+def complexity_evidence(
+    rung: str, final: Mapping[str, Any], gdf: Sequence[Mapping[str, Any]], *, seed: int = 0
+) -> list[Evidence]:
+    """Complexity rows from stored estimates.
+
+    ``final`` holds ``c2``, ``c3`` (estimates as mappings) and ``parameters``; ``gdf`` the degrees of
+    freedom at a disturbance of 0.5 and of 0.1 standard deviations, each with its sample size ``n``.
+    """
+    n = int(gdf[0]["n"])
+    large, small = (_estimate(g) for g in gdf)
+    c1, c2, c3 = complexity_share(large, n), _estimate(final["c2"]), _estimate(final["c3"])
+    many = f"{large.replicates} disturbances of {n} samples"
+    parameters = Estimate(float(final["parameters"]))
+    return [
+        from_estimate(rung, "complexity", composite_estimate(c1, c2, c3), n=n, seed=seed),
+        from_estimate(rung, "gdf", large, n=n, seed=seed, note=f"τ = 0.5 sd, {many}"),
+        from_estimate(rung, "gdf_small", small, n=n, seed=seed, note=f"τ = 0.1 sd, {many}"),
+        from_estimate(rung, "c1", c1, n=n, seed=seed),
+        from_estimate(rung, "c2", c2, n=n, seed=seed),
+        from_estimate(rung, "c3", c3, n=n, seed=seed),
+        from_estimate(rung, "parameters", parameters, seed=seed),
+    ]
+
+
+def _estimate(record: Mapping[str, Any]) -> Estimate:
+    known = {k: v for k, v in record.items() if k in Estimate.__dataclass_fields__}
+    return Estimate(**{**known, "shares": tuple(known.get("shares", ()))})
 
 
 def _row(
