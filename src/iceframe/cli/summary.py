@@ -21,14 +21,17 @@ def show_rungs(finished: Run) -> None:
     task = finished.header["task"]
     metrics = _REGRESSION if task == "regression" else _CLASSIFICATION
     evidence = finished.evidence
-    value = evidence.pivot_table(index="rung", columns="metric", values="value", dropna=False)
-    order = value["complexity"].sort_values().index if "complexity" in value else value.index
+    columns = evidence[["rung", "metric", "value"]].to_numpy()
+    values = {(str(rung), str(metric)): float(value) for rung, metric, value in columns}
+    order = sorted(
+        dict.fromkeys(r for r, _ in values), key=lambda r: values.get((r, "complexity"), math.inf)
+    )
     rows = []
     for rung in order:
         mark = "▸ " if rung == finished.equilibrium.rung else "  "
         row: dict[str, Any] = {"rung": mark + rung}
         for metric in metrics:
-            row[metric] = number(value.at[rung, metric]) if metric in value else "–"
+            row[metric] = number(values.get((rung, metric), float("nan")))
         rows.append(row)
     show_ladder(rows, ["rung", *metrics])
 
@@ -57,7 +60,7 @@ def as_plain(finished: Run) -> dict[str, Any]:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{k: _plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+    return [{str(k): _plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
 
 
 def _plain(value: Any) -> Any:

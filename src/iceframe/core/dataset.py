@@ -172,7 +172,7 @@ class Dataset:
             id=str(self.table.index[position]),
             modalities=modalities,
             conditions={name: row[name] for name in self.features},
-            properties={self.target: row[self.target]} if self.target in row else {},
+            properties={self.target: row[self.target]} if self.target else {},
             specimen=_role(row, self.groups, "specimen"),
             material_class=_role(row, self.groups, "material_class"),
         )

@@ -40,8 +40,8 @@ def _about_trust(rung: str, value: dict[tuple[str, str], float]) -> list[str]:
     faithfulness = value.get((rung, "faithfulness"), np.nan)
     if faithfulness < LOW_FAITHFULNESS:
         steps.append(
-            f"Do not show the explanations of `{rung}` as findings: they agree with the model's own "
-            f"responses at only {faithfulness:.2f}. Use a glass box to explain."
+            f"Do not show the explanations of `{rung}` as findings: they agree with the "
+            f"model's own responses at only {faithfulness:.2f}. Use a glass box to explain."
         )
     stability = value.get((rung, "seed_stability"), np.nan)
     if stability < LOW_STABILITY:
@@ -67,7 +67,7 @@ def _about_shift(rung: str, value: dict[tuple[str, str], float], work: Workload)
         seen = 1.0 - value.get((rung, "balanced_accuracy"), np.nan)
     if unseen > SHIFT_RATIO * seen > 0:
         return [
-            f"On clusters of samples that it has not seen, `{rung}` errs {unseen / seen:.1f} times as "
-            "much: measure some samples of a new kind before you rely on it there."
+            f"On clusters of samples that it has not seen, `{rung}` errs {unseen / seen:.1f} times "
+            "as much: measure some samples of a new kind before you rely on it there."
         ]
     return []

@@ -59,9 +59,7 @@ def explain_sample(
     attributions = attribute(fitted, inputs, background(run), seed=seed)
     explanation = attributions.explanations(run.header["target"], classes)[0]
     truth = one.table[one.target].iloc[0] if one.target in one.table else None
-    example = example_of(
-        explanation, fitted, conformal, inputs, str(one.ids[0]), truth, classes
-    )
+    example = example_of(explanation, fitted, conformal, inputs, str(one.ids[0]), truth, classes)
     return explanation, example
 
 

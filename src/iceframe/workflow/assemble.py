@@ -5,9 +5,8 @@ Everything here is derived: it can be made again from the units at any time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,16 @@ import pandas as pd
 from iceframe.balance.decision import decide
 from iceframe.core.files import read_json, write_json
 from iceframe.core.runstore import RunStore
-from iceframe.core.values import Audit, Equilibrium, Evidence, Splits, Status
-from iceframe.measure import summary
+from iceframe.core.values import Equilibrium, Evidence, Splits, Status
 from iceframe.scale.rung import RUNGS
 from iceframe.workflow.advice import next_steps
+from iceframe.workflow.evidence import (
+    About,
+    complexity,
+    fidelity,
+    transparency,
+    unseen_clusters,
+)
 from iceframe.workflow.execute import Outcome
 from iceframe.workflow.plan import TAU_FRACTIONS, Unit, Workload, plan_units
 from iceframe.workflow.prepare import Prepared
@@ -28,7 +33,6 @@ EVIDENCE = "evidence.parquet"
 COSTS = "costs.parquet"
 PREDICTIONS = "predictions.parquet"
 EQUILIBRIUM = "equilibrium.json"
-SMALLEST_GROUP = 10
 
 
 def write(
@@ -60,9 +64,7 @@ def write(
             "equilibrium": equilibrium.as_dict(),
             "failures": failures,
             "unfinished": unfinished,
-            "finished": [
-                u.rung for u in units if u.kind == "final" and store.finished(u.key)
-            ],
+            "finished": [u.rung for u in units if u.kind == "final" and store.finished(u.key)],
             "next_steps": next_steps(equilibrium, evidence, prepared.audit, work),
         },
     )
@@ -142,45 +144,26 @@ def _rung_evidence(
     unit: str,
 ) -> list[Evidence]:
     folder = {(u.kind, u.part): store.unit(u.key) for u in units}
-    mine = predictions[predictions["rung"] == rung]
+    folds = [path for (kind, _), path in folder.items() if kind == "fold"]
+    about = About(rung, work, unit)
     rows: list[Evidence] = []
-    if len(mine):
-        rows += summary.fidelity_evidence(
-            rung, mine, work.context.task, work.classes, n=len(work.y), unit=unit,
-            groups=_groups(work, mine), seed=work.settings.seed,
-        )  # fmt: skip
-        quality = [
-            read_json(path / "result.json")["transparency"]
-            for (kind, _), path in folder.items()
-            if kind == "fold"
-        ]
-        rows += summary.transparency_evidence(rung, quality, seed=work.settings.seed)
+    if folds:
+        rows += fidelity(about, predictions[predictions["rung"] == rung])
+        rows += transparency(about, [read_json(p / "result.json")["transparency"] for p in folds])
     shift = [
         pd.read_parquet(path / "predictions.parquet").assign(fold=part)
         for (kind, part), path in folder.items()
         if kind == "shift"
     ]
     if shift:
-        rows += summary.shift_evidence(
-            rung, shift, work.context.task, unit=unit, seed=work.settings.seed
-        )
+        rows += unseen_clusters(about, pd.concat(shift, ignore_index=True))
     final = folder.get(("final", "all"))
-    gdf = [folder.get(("gdf", f"tau{t}")) for t in TAU_FRACTIONS]
-    if final is not None and gdf[0] is not None and gdf[1] is not None:
-        rows += summary.complexity_evidence(
-            rung,
-            read_json(final / "final.json"),
-            [read_json(path / "gdf.json") for path in gdf if path is not None],
-            seed=work.settings.seed,
+    gdf = [folder[("gdf", f"tau{t}")] for t in TAU_FRACTIONS if ("gdf", f"tau{t}") in folder]
+    if final is not None and len(gdf) == len(TAU_FRACTIONS):
+        rows += complexity(
+            about, read_json(final / "final.json"), [read_json(p / "gdf.json") for p in gdf]
         )
     return rows
-
-
-def _groups(work: Workload, predictions: pd.DataFrame) -> np.ndarray | None:
-    """Labels for the coverage of the worst group: the user's groups; else none."""
-    if work.labels is None:
-        return None
-    return work.labels[predictions["position"].to_numpy()]
 
 
 def _evidence_frame(evidence: Sequence[Evidence]) -> pd.DataFrame:
@@ -209,8 +192,8 @@ def _decide(
             ("No rung was measured before the budget ran out.",),
         )
     seconds = [
-        Evidence(row.rung, "cost", row.metric, row.value, better="lower", unit="s")
-        for row in costs.itertuples()
+        Evidence(str(rung), "cost", str(metric), float(value), better="lower", unit="s")
+        for rung, metric, value in costs[["rung", "metric", "value"]].to_numpy()
     ]
     splits: Splits = prepared.work.splits
     repeat = prepared.audit.facts.get("repeat_error")
@@ -227,7 +210,9 @@ def _decide(
     )
 
 
-def references(ladder: Sequence[str], representation: Sequence[str], evidence: pd.DataFrame) -> tuple[str, ...]:
+def references(
+    ladder: Sequence[str], representation: Sequence[str], evidence: pd.DataFrame
+) -> tuple[str, ...]:
     """The bibliography of a run: its rungs, descriptors and metrics."""
     from iceframe.measure.metrics import METRICS
 

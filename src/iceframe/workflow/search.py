@@ -108,7 +108,7 @@ class LadderSearchCV(BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Class probabilities ``(n, k)`` in the order of the sorted class names."""
         table = self._answers(X)
-        return table[[c for c in table if c.startswith("p_")]].to_numpy()
+        return table[[c for c in table if str(c).startswith("p_")]].to_numpy()
 
     def _answers(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self, "run_")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from iceframe.balance.candidates import check_floors
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
@@ -67,28 +68,34 @@ def run(
     InputError : the data or the output folder is at fault.
     UsageError : an option is.
     """
-    if not isinstance(data, Dataset):
-        from iceframe.ingest import read
-
-        data = read(data, target)
-    elif target is not None and target != data.target:
-        raise InputError("The data set has another target.", got=target, allowed=data.target)
-    if data.target is None:
-        raise InputError("The data set has no target.", hint="name one: read(..., target=...)")
-    names = tuple(ladder) if ladder is not None else default_ladder(data)
+    dataset = _dataset(data, target)
+    names = tuple(ladder) if ladder is not None else default_ladder(dataset)
     settings = RunSettings(
         names, splits, folds, seed, dict(floors or {}), device, trials, shift=shift
     )
-    check_ladder(names, data)
-    store = RunStore.create_or_open(Path(out), prepare.header_of(data, settings, command))
+    check_ladder(names, dataset)
+    check_floors(settings.floors)
+    store = RunStore.create_or_open(Path(out), prepare.header_of(dataset, settings, command))
     with store.locked():
-        prepared = prepare.prepare(data, settings, store)
+        prepared = prepare.prepare(dataset, settings, store)
         units = plan_units(prepared.work, store.header["identity"])
         outcome = execute(
             units, store, prepared.work, workers=_workers(workers), budget=budget, watch=watch
         )
         _publish(store, prepared, settings, outcome)
     return Run(store, outcome)
+
+
+def _dataset(data: Dataset | str | Path | pd.DataFrame, target: str | None) -> Dataset:
+    if not isinstance(data, Dataset):
+        from iceframe.ingest import read
+
+        return read(data, target)
+    if target is not None and target != data.target:
+        raise InputError("The data set has another target.", got=target, allowed=data.target)
+    if data.target is None:
+        raise InputError("The data set has no target.", hint="name one: read(..., target=...)")
+    return data
 
 
 def open_run(folder: str | Path) -> Run:

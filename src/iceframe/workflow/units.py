@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iceframe.core.files import plain, read_json, write_json
-from iceframe.core.values import Explanation
+from iceframe.core.files import read_json, write_json
 from iceframe.core.seeds import derive_seed, generator
+from iceframe.core.values import Explanation
 from iceframe.measure import transparency
 from iceframe.measure.attribution import attribute, comparable, flips, model_function
 from iceframe.measure.complexity import (
+    Estimate,
     effective_features,
     generalised_degrees_of_freedom,
     non_additivity,
@@ -81,7 +82,7 @@ def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
 def _predictions(
     work: Workload, test: np.ndarray, predicted: np.ndarray, conformal: Conformal, inputs: Inputs
 ) -> pd.DataFrame:
-    """One row a held-out sample: ``position``, ``y``, and the prediction with its interval or set."""
+    """One row a held-out sample: ``position``, ``y``, the prediction, its interval or set."""
     frame = pd.DataFrame({"position": test, "y": work.y[test]})
     if work.context.task == "regression":
         frame["mean"] = predicted
@@ -106,34 +107,21 @@ def _explain(
     seed = fitted.context.seed
     rng = generator(seed, "explained samples")
     chosen = np.sort(rng.permutation(test)[: work.settings.explain_samples])
-    inputs = work.inputs.take(chosen)
-    background = work.inputs.take(np.sort(rng.permutation(train)[:32]))
+    inputs, background, y = work.inputs.take(chosen), work.inputs.take(train), work.y[train]
     attributions = attribute(fitted, inputs, background, seed=seed)
-    parts = comparable(attributions)
-    moved = flips(fitted, inputs, background, seed=seed, codes=attributions.target)
-    rivals = {
-        "seed_stability": _refitted(fitted, work, train, seed=derive_seed(seed, "rival")),
-        "resample_stability": _refitted(
-            fitted, work, np.sort(rng.permutation(train)[: int(0.8 * len(train))]), seed=seed
-        ),
-    }
+    codes = attributions.target if work.context.task == "classification" else None
+    moved = flips(fitted, inputs, background, seed=seed, codes=codes)
+    refit = (fitted.rung, fitted.settings, background, y, fitted.context, attributions, inputs)
     quality = {
-        "faithfulness": transparency.faithfulness(parts, moved),
-        "compactness": transparency.compactness(parts),
-        "completeness_gap": attributions.gap,
+        "faithfulness": transparency.faithfulness(comparable(attributions), moved),
+        "compactness": transparency.compactness(comparable(attributions)),
+        "completeness_gap": transparency.completeness(attributions),
+        "seed_stability": transparency.seed_stability(*refit, attribution_seed=seed),
+        "resample_stability": transparency.resample_stability(*refit, attribution_seed=seed),
     }
-    for name, rival in rivals.items():
-        other = attribute(rival, inputs, background, seed=seed, codes=attributions.target)
-        quality[name] = transparency.stability(parts, comparable(other))
     explanations = attributions.explanations(work.target, work.classes)
     _keep_examples(fitted, conformal, work, chosen, explanations, staged)
     return {name: np.asarray(values, float).tolist() for name, values in quality.items()}
-
-
-def _refitted(fitted: Fitted, work: Workload, index: np.ndarray, *, seed: int) -> Fitted:
-    """The same rung at the same settings on other samples or under another seed."""
-    context = replace(fitted.context, seed=seed)
-    return fit(fitted.rung, fitted.settings, work.inputs.take(index), work.y[index], context)
 
 
 def _keep_examples(
@@ -304,7 +292,7 @@ class _Stopwatch:
         write_json(staged / "timing.json", self.laps)
 
 
-def _importances(effective: Any, work: Workload) -> list[dict[str, Any]]:
+def _importances(effective: Estimate, work: Workload) -> list[dict[str, Any]]:
     """For a black box: how much its answers depend on each named feature."""
     shares = np.asarray(effective.shares, float)
     order = np.argsort(-shares, kind="stable")[:30]
@@ -312,5 +300,5 @@ def _importances(effective: Any, work: Workload) -> list[dict[str, Any]]:
     return [{"term": names[i], "importance": float(shares[i])} for i in order if shares[i] > 0]
 
 
-def _without_shares(effective: Any) -> dict[str, Any]:
-    return {k: plain(v) if isinstance(v, np.ndarray) else v for k, v in asdict(effective).items()}
+def _without_shares(effective: Estimate) -> dict[str, Any]:
+    return {k: v for k, v in asdict(effective).items() if k != "shares"}
