@@ -7,7 +7,8 @@
 * ``from_estimate``: what already carries its interval, such as complexity.
 
 :func:`fidelity_evidence`, :func:`transparency_evidence`, :func:`shift_evidence` and
-:func:`complexity_evidence` do this for all metrics of an axis. Axis and direction come from :data:`iceframe.measure.metrics.METRICS`.
+:func:`complexity_evidence` do this for all metrics of an axis. Axis and direction come from
+:data:`iceframe.measure.metrics.METRICS`.
 """
 
 from __future__ import annotations
@@ -186,11 +187,11 @@ def fidelity_evidence(
     """
     parts = [part for _, part in predictions.groupby("fold", sort=False)]
     n_test = len(predictions) / len(parts)
-    sizes = {"n_train": max(n - n_test, 1.0), "n_test": n_test}
+    n_train = max(n - n_test, 1.0)
     if task == "regression":
         scores = [_regression_fold(part) for part in parts]
         inside = fidelity.covered(
-            predictions["y"].to_numpy(float), predictions["low"], predictions["high"]
+            *(predictions[column].to_numpy(float) for column in ("y", "low", "high"))
         )
     else:
         scores = [_classification_fold(part, classes) for part in parts]
@@ -273,8 +274,8 @@ def shift_evidence(
 ) -> list[Evidence]:
     """``leave_cluster_out``: the loss on each cluster that was left out whole.
 
-    ``clusters`` hold ``y`` and ``mean``, or class codes ``y`` and ``p0``, ``p1``, …; the loss is the
-    mean absolute error, or 1 − balanced accuracy.
+    ``clusters`` hold ``y`` and ``mean``, or class codes ``y`` and ``p0``, ``p1``, …; the loss is
+    the mean absolute error, or 1 − balanced accuracy.
     """
     losses = []
     for cluster in clusters:
@@ -300,8 +301,9 @@ def complexity_evidence(
 ) -> list[Evidence]:
     """Complexity rows from stored estimates.
 
-    ``final`` holds ``c2``, ``c3`` (estimates as mappings) and ``parameters``; ``gdf`` the degrees of
-    freedom at a disturbance of 0.5 and of 0.1 standard deviations, each with its sample size ``n``.
+    ``final`` holds ``c2``, ``c3`` (estimates as mappings) and ``parameters``; ``gdf`` the
+    degrees of freedom at a disturbance of 0.5 and of 0.1 standard deviations, each with its
+    sample size ``n``.
     """
     n = int(gdf[0]["n"])
     large, small = (_estimate(g) for g in gdf)
