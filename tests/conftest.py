@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Small inputs run fastest on one thread each; set before NumPy and torch load their libraries.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -29,3 +32,40 @@ def shared_data() -> Path:
 def rng() -> np.random.Generator:
     """A fresh seeded generator for each test, so that tests do not depend on their order."""
     return np.random.default_rng(20240607)
+
+
+def _alloys(n: int = 60, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "anneal": rng.uniform(400, 900, n).round(1),
+            "carbon": rng.uniform(0.1, 0.9, n).round(3),
+            "batch_humidity": rng.uniform(0.2, 0.6, n).round(3),
+        }
+    )
+    frame["strength"] = 900 - 0.5 * frame["anneal"] + 300 * frame["carbon"]
+    frame["strength"] = (frame["strength"] + rng.normal(0, 15, n)).round(2)
+    return frame
+
+
+@pytest.fixture(scope="session")
+def alloys() -> Callable[..., pd.DataFrame]:
+    """``alloys(n, seed)``: a linear law of two columns with noise; a third does not matter."""
+    return _alloys
+
+
+@pytest.fixture(scope="session")
+def alloy_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("alloys") / "alloys.csv"
+    _alloys().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def alloy_run(alloy_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A finished run over ``alloy_table``."""
+    from iceframe.workflow.session import run
+
+    out = tmp_path_factory.mktemp("runs") / "alloys"
+    quick = {"folds": 3, "workers": 1, "trials": 2, "shift": False}
+    return run(alloy_table, "strength", ladder=["mean", "ridge", "tree"], out=out, **quick)

@@ -8,6 +8,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,12 @@ from PIL import Image
 from iceframe.core.files import write_json
 from iceframe.core.hashing import content_hash
 from iceframe.workflow.session import Run
-from tests.cli.conftest import Ended
-from tests.workflow.conftest import alloys
 
-Cli = Callable[..., Ended]
+Cli = Callable[..., Any]  # gives code, out, err; see conftest
+Frames = Callable[..., pd.DataFrame]
 
 
-def refused(ended: Ended, *words: str) -> None:
+def refused(ended: Any, *words: str) -> None:
     assert ended.code == 1, ended.err or ended.out
     assert "Traceback" not in ended.err
     assert ended.err.count("Error:") == 1
@@ -32,8 +32,8 @@ def refused(ended: Ended, *words: str) -> None:
 
 
 @pytest.fixture
-def attempt(iceframe: Cli, tmp_path: Path) -> Callable[..., Ended]:
-    def go(data: Path, *options: str, target: str = "strength") -> Ended:
+def attempt(iceframe: Cli, tmp_path: Path) -> Cli:
+    def go(data: Path, *options: str, target: str = "strength") -> Any:
         return iceframe(
             "run", data, "--target", target, "--out", tmp_path / "out", "--ladder", "mean,ridge",
             "--trials", "2", "--workers", "1", "--no-shift", *options,
@@ -62,25 +62,25 @@ def pictures(folder: Path, n: int = 12, size: tuple[int, int] = (16, 16)) -> pd.
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def test_missing_file(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_missing_file(attempt: Cli, tmp_path: Path) -> None:
     refused(attempt(tmp_path / "nowhere.csv"), "nowhere.csv")
 
 
-def test_empty_folder(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_empty_folder(attempt: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(attempt(tmp_path / "empty"), "empty")
 
 
-def test_empty_file(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_empty_file(attempt: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     refused(attempt(tmp_path / "empty.csv"), "empty.csv")
 
 
-def test_unknown_target_offers_the_nearest(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_unknown_target_offers_the_nearest(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     refused(attempt(table(tmp_path, alloys()), target="strenght"), "strenght", "'strength'")
 
 
-def test_text_in_a_numeric_target(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_text_in_a_numeric_target(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     frame = alloys().astype({"strength": object})
     frame.loc[7, "strength"] = "brittle"
     refused(attempt(table(tmp_path, frame), "--task", "regression"), "brittle")
@@ -88,7 +88,7 @@ def test_text_in_a_numeric_target(attempt: Callable[..., Ended], tmp_path: Path)
 
 @pytest.mark.parametrize("value", ["", "inf", "nan"])
 def test_unusable_targets_are_named(
-    attempt: Callable[..., Ended], tmp_path: Path, value: str
+    attempt: Cli, tmp_path: Path, alloys: Frames, value: str
 ) -> None:
     frame = alloys().astype({"strength": object})
     frame.loc[7, "strength"] = value
@@ -97,35 +97,35 @@ def test_unusable_targets_are_named(
     assert attempt(path, "--drop-invalid").code == 0
 
 
-def test_one_class(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_one_class(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     frame = alloys().assign(phase="fcc")
     refused(attempt(table(tmp_path, frame), target="phase"), "fcc")
 
 
-def test_two_samples(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_two_samples(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     refused(attempt(table(tmp_path, alloys(2))), "2")
 
 
-def test_a_class_smaller_than_the_folds(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_a_class_smaller_than_the_folds(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     frame = alloys().assign(phase=["bcc"] * 3 + ["fcc"] * 57)
     refused(attempt(table(tmp_path, frame), target="phase"), "bcc")
 
 
-def test_constant_target(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_constant_target(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     refused(attempt(table(tmp_path, alloys().assign(strength=5.0))), "strength")
 
 
-def test_duplicate_ids(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_duplicate_ids(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     frame = alloys().assign(id=["a", "a", *[f"s{i}" for i in range(58)]])
     refused(attempt(table(tmp_path, frame), "--id", "id"), "'a'")
 
 
-def test_unparsable_composition(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_unparsable_composition(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     frame = alloys().assign(formula=["Fe2Zz3", *["Fe0.9C0.1"] * 59])
     refused(attempt(table(tmp_path, frame), "--composition", "formula"), "Fe2Zz3")
 
 
-def test_not_utf8(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_not_utf8(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     path = tmp_path / "alloys.csv"
     path.write_bytes(alloys().to_csv(index=False).encode("utf-16"))
     ended = attempt(path)
@@ -133,7 +133,7 @@ def test_not_utf8(attempt: Callable[..., Ended], tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-def test_a_pickle_in_place_of_a_table(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_a_pickle_in_place_of_a_table(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     path = tmp_path / "alloys.pkl"
     path.write_bytes(pickle.dumps(alloys()))
     refused(attempt(path), "alloys.pkl")
@@ -143,9 +143,7 @@ def test_a_pickle_in_place_of_a_table(attempt: Callable[..., Ended], tmp_path: P
 
 
 @pytest.mark.parametrize("damage", ["truncated", "corrupt", "empty"])
-def test_a_damaged_image_is_named(
-    attempt: Callable[..., Ended], tmp_path: Path, damage: str
-) -> None:
+def test_a_damaged_image_is_named(attempt: Cli, tmp_path: Path, damage: str) -> None:
     pictures(tmp_path / "images")
     path = tmp_path / "images" / "m3.png"
     whole = path.read_bytes()
@@ -153,18 +151,18 @@ def test_a_damaged_image_is_named(
     refused(attempt(tmp_path / "images"), "m3.png")
 
 
-def test_decompression_bomb(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_decompression_bomb(attempt: Cli, tmp_path: Path) -> None:
     pictures(tmp_path / "images")
     refused(attempt(tmp_path / "images", "--max-pixels", "100"), "max-pixels")
 
 
-def test_labels_name_absent_files(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_labels_name_absent_files(attempt: Cli, tmp_path: Path) -> None:
     pictures(tmp_path / "images")
     (tmp_path / "images" / "m3.png").unlink()
     refused(attempt(tmp_path / "images"), "m3.png")
 
 
-def test_mixed_sizes(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_mixed_sizes(attempt: Cli, tmp_path: Path) -> None:
     pictures(tmp_path / "images")
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "images" / "m3.png")
     refused(attempt(tmp_path / "images"), "--size", "--fit")
@@ -184,7 +182,7 @@ def test_mixed_bit_depths_are_said(iceframe: Cli, tmp_path: Path) -> None:
 
 
 def test_out_holds_another_run(
-    attempt: Callable[..., Ended], alloy_run: Run, alloy_table: Path, iceframe: Cli
+    attempt: Cli, alloy_run: Run, alloy_table: Path, iceframe: Cli
 ) -> None:
     ended = iceframe(
         "run", alloy_table, "--target", "strength", "--out", alloy_run.folder, "--seed", "5"
@@ -192,16 +190,14 @@ def test_out_holds_another_run(
     refused(ended, "another run", "--out")
 
 
-def test_out_is_not_empty(attempt: Callable[..., Ended], tmp_path: Path) -> None:
+def test_out_is_not_empty(attempt: Cli, tmp_path: Path, alloys: Frames) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.docx").write_text("")
     refused(attempt(table(tmp_path, alloys())), "not empty")
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere"
-)
-def test_read_only_out(iceframe: Cli, tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_read_only_out(iceframe: Cli, tmp_path: Path, alloys: Frames) -> None:
     place = tmp_path / "locked"
     place.mkdir(mode=0o500)
     ended = iceframe(

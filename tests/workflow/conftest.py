@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -15,33 +14,6 @@ from iceframe.workflow.session import Run
 from iceframe.workflow.session import run as run_ladder
 
 QUICK: dict[str, Any] = {"folds": 3, "workers": 1, "trials": 2, "shift": False}
-
-
-def alloys(n: int = 60, seed: int = 0) -> pd.DataFrame:
-    """A linear law of two columns, with noise and a third column that does not matter."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "anneal": rng.uniform(400, 900, n).round(1),
-            "carbon": rng.uniform(0.1, 0.9, n).round(3),
-            "batch_humidity": rng.uniform(0.2, 0.6, n).round(3),
-        }
-    )
-    frame["strength"] = 900 - 0.5 * frame["anneal"] + 300 * frame["carbon"] + rng.normal(0, 15, n)
-    return frame
-
-
-@pytest.fixture(scope="session")
-def alloy_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("alloys") / "alloys.csv"
-    alloys().to_csv(path, index=False)
-    return path
-
-
-@pytest.fixture(scope="session")
-def alloy_run(alloy_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    out = tmp_path_factory.mktemp("runs") / "alloys"
-    return run_ladder(alloy_table, "strength", ladder=["mean", "ridge", "tree"], out=out, **QUICK)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +27,9 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
             wave = np.sin(np.arange(24) * rng.uniform(0.7, 1.3) + rng.uniform(0, 6))
             image = np.broadcast_to(np.expand_dims(wave, 1 - axis), (24, 24))
             noisy = 128 + 60 * image + rng.normal(0, 15, (24, 24))
-            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / name / f"{name}{i}.png")
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(
+                folder / name / f"{name}{i}.png"
+            )
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +21,13 @@ TEMPORARY_PREFIX = ".tmp-"
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path`` in one step."""
     path = Path(path)
+    # A plain open, unlike tempfile's, leaves the file as readable as the user's umask says.
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent
-        )
+        temporary.open("xb").close()
     except OSError as error:
         raise unwritable(path, error) from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as file:

@@ -17,8 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,8 +166,10 @@ class RunStore:
 
     def stage(self) -> Path:
         """A fresh temporary folder inside the run, for a worker to fill."""
+        folder = self.root / "units" / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
         try:
-            return Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=self.root / "units"))
+            folder.mkdir()
+            return folder
         except OSError as error:
             raise unwritable(self.root, error) from error
 
