@@ -41,7 +41,9 @@ def test_least_squares_has_as_many_degrees_of_freedom_as_terms(rng, terms, tau):
 def test_the_projection_in_that_test_is_least_squares(rng):
     x, y = rng.normal(size=(N, 3)), rng.normal(size=N)
     hat = np.column_stack([np.ones(N), x])
-    np.testing.assert_allclose(hat @ np.linalg.pinv(hat) @ y, LinearRegression().fit(x, y).predict(x))
+    np.testing.assert_allclose(
+        hat @ np.linalg.pinv(hat) @ y, LinearRegression().fit(x, y).predict(x)
+    )
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 20])

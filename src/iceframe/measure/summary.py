@@ -201,8 +201,11 @@ def fidelity_evidence(
         values = [score[metric] for score in scores]
         unit_here = unit if task == "regression" and metric != "r2" else ""
         rows.append(
-            from_folds(rung, metric, values, **sizes, n=len(predictions), unit=unit_here, seed=seed)
-        )
+            from_folds(
+                rung, metric, values, n_train=n_train, n_test=n_test,
+                n=len(predictions), unit=unit_here, seed=seed,
+            )
+        )  # fmt: skip
     folds = predictions["fold"].to_numpy()
     shares = [float(inside[folds == name].mean()) for name in dict.fromkeys(folds)]
     rows.append(from_counts(rung, "coverage_90", inside, folds=shares, seed=seed))
