@@ -1,0 +1,211 @@
+"""A small convolutional network on images, as scikit-learn style estimators.
+
+They take an ``ImageSource`` (read in batches) or an array ``(n, channels, *grid)``. Large images
+are first reduced by area. Where opposite edges meet, padding is circular; training images are
+moved by the symmetries that the user allows, and by no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from iceframe.core.dataset import ImageSource
+from iceframe.core.errors import InputError
+from iceframe.core.seeds import derive_seed
+from iceframe.scale.image_batches import Augmentation, ImageBatches, as_source, reduce, reduction
+from iceframe.scale.network_estimator import NetworkEstimator
+from iceframe.scale.networks import SmallCNN
+from iceframe.scale.training import Training, inner_parts, isolated, resolve_device, train
+
+PREDICTION_BATCH = 64
+
+
+class _ImageNetwork(NetworkEstimator):
+    """What both tasks share. ``widths``: channels of the convolutions; ``symmetries``: subset of
+    flip, rotate90, translate; ``factor``: reduction of the images (default: by their size)."""
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int] = (16, 32, 64, 64),
+        periodic: bool = False,
+        symmetries: Sequence[str] = (),
+        factor: int | None = None,
+        dropout: float = 0.0,
+        epochs: int = 40,
+        batch_size: int = 32,
+        learning_rate: float = 5e-3,
+        weight_decay: float = 0.01,
+        patience: int = 20,
+        validation_fraction: float = 0.15,
+        loss: str = "huber",
+        label_smoothing: float = 0.05,
+        device: str = "cpu",
+        random_state: int | None = 0,
+    ) -> None:
+        self.widths = widths
+        self.periodic = periodic
+        self.symmetries = symmetries
+        self.factor = factor
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: ImageSource | np.ndarray, y: np.ndarray) -> Any:
+        """Train on images ``X`` and targets or classes ``y`` ``(n,)``."""
+        source = as_source(X, self.periodic)
+        y = np.asarray(y)
+        if len(source) != len(y) or len(source) == 0:
+            raise InputError("Images and targets must match.", got=(len(source), len(y)))
+        self.image_shape_ = np.array(source.shape)
+        self.factor_ = int(self.factor or reduction(source.shape))
+        target = self._set_target(y)
+        images = ImageBatches(source, self.factor_)
+        parts = inner_parts(
+            len(y),
+            self.validation_fraction,
+            1,
+            self._seed,
+            y if self.task == "classification" else None,
+        )
+        self.centre_, self.width_ = images.moments(parts.training[0])
+        device = resolve_device(self.device)
+        augment = Augmentation(self.symmetries, self.periodic)
+
+        def batch(index: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+            x = images[index[0]]
+            if generator is not None:
+                x = augment(x, generator)
+            return x.to(device), target[index[0]].to(device)  # (b, c, *grid), (b, 1) or (b,)
+
+        settings = Training(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+        )
+        self.network_ = self._build().to(device)
+        with isolated(derive_seed(self._seed, "training"), device):
+            self.history_ = train(
+                self.network_, batch, self._loss(), parts, settings, seed=self._seed
+            )
+        return self
+
+    def _network(self) -> nn.Module:
+        channels, *grid = self.image_shape_
+        network = SmallCNN(
+            int(channels),
+            self._outputs,
+            tuple(self.widths),
+            dimensions=len(grid),
+            periodic=self.periodic,
+            dropout=self.dropout,
+        )
+        standardise = Standardise(self.centre_, self.width_, len(grid))
+        module = nn.Sequential(standardise, network)
+        # Channels last is about twice as fast in two dimensions on a CPU.
+        if len(grid) == 2:
+            for parameter in module.parameters():
+                if parameter.ndim == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        return module
+
+    def torch_model(self) -> nn.Module:
+        """The whole model as one differentiable module in evaluation mode.
+
+        It maps float32 images ``(n, channels, *grid)`` in the source's own scale and size to
+        predictions ``(n, 1)`` in the target's unit, or to logits ``(n, k)`` in the order of
+        ``classes_``.
+        """
+        check_is_fitted(self, "network_")
+        scale, shift = (1.0, 0.0)
+        if self.task == "regression":
+            scale, shift = float(self.scale_), float(self.shift_)
+        return WholeModel(self.network_, self.factor_, scale, shift).eval()
+
+    def _answers(self, X: ImageSource | np.ndarray) -> Tensor:
+        """Standardised targets ``(n, 1)`` or logits ``(n, k)``, float64."""
+        check_is_fitted(self, "network_")
+        source = as_source(X, self.periodic)
+        if tuple(source.shape) != tuple(self.image_shape_):
+            raise InputError(
+                "These images have another shape than those the model was trained on.",
+                got=tuple(source.shape),
+                allowed=tuple(int(side) for side in self.image_shape_),
+                hint="read them with the same size",
+            )
+        device = next(self.network_.parameters()).device
+        answers = [torch.zeros(0, self._outputs)]
+        with isolated(0, device), torch.no_grad():
+            for start in range(0, len(source), PREDICTION_BATCH):
+                index = np.arange(start, min(start + PREDICTION_BATCH, len(source)))
+                x = torch.from_numpy(np.array(source.read(index), np.float32))
+                answers.append(self.network_(reduce(x, self.factor_).to(device)).cpu())
+        return torch.cat(answers).double()
+
+
+class ImageRegressor(RegressorMixin, _ImageNetwork):
+    """A convolutional network for a number."""
+
+    task = "regression"
+
+    def predict(self, X: ImageSource | np.ndarray) -> np.ndarray:
+        """Predictions ``(n,)`` in the target's unit."""
+        return self._answers(X)[:, 0].numpy() * self.scale_ + self.shift_
+
+
+class ImageClassifier(ClassifierMixin, _ImageNetwork):
+    """A convolutional network for a class."""
+
+    task = "classification"
+
+    def predict_proba(self, X: ImageSource | np.ndarray) -> np.ndarray:
+        """Probabilities ``(n, k)`` in the order of ``classes_``."""
+        return self._answers(X).softmax(dim=1).numpy()
+
+    def predict(self, X: ImageSource | np.ndarray) -> np.ndarray:
+        """The most probable class of each image ``(n,)``."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class Standardise(nn.Module):
+    """Each channel less its mean, over its standard deviation."""
+
+    centre: Tensor
+    width: Tensor
+
+    def __init__(self, centre: np.ndarray, width: np.ndarray, dimensions: int) -> None:
+        super().__init__()
+        shape = (-1, *(1 for _ in range(dimensions)))
+        self.register_buffer("centre", torch.as_tensor(centre, dtype=torch.float32).view(shape))
+        self.register_buffer("width", torch.as_tensor(width, dtype=torch.float32).view(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.centre) / self.width
+
+
+class WholeModel(nn.Module):
+    """Reduction, network and the target's scale: ``scale * network(reduce(x)) + shift``."""
+
+    def __init__(self, network: nn.Module, factor: int, scale: float, shift: float) -> None:
+        super().__init__()
+        self.network, self.factor, self.scale, self.shift = network, factor, scale, shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(reduce(x, self.factor)) * self.scale + self.shift

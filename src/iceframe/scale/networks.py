@@ -1,0 +1,90 @@
+"""The architectures: a deep ensemble of small perceptrons, and a small convolutional network.
+
+References: Lakshminarayanan et al. 2017, deep ensembles, https://arxiv.org/abs/1612.01474;
+Lin et al. 2014, global average pooling, https://arxiv.org/abs/1312.4400.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+LAYERS = {
+    2: (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d),
+    3: (nn.Conv3d, nn.BatchNorm3d, nn.AvgPool3d),
+}
+
+
+class PerceptronEnsemble(nn.Module):
+    """``m`` perceptrons side by side: ``(m, n, d)`` to ``(m, n, outputs)`` by batched products."""
+
+    def __init__(
+        self, members: int, inputs: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        sizes = [inputs, *hidden, outputs]
+        self.weights = nn.ParameterList(
+            [
+                nn.Parameter(torch.randn(members, a, b) * math.sqrt((2 if i else 1) / a))
+                for i, (a, b) in enumerate(pairwise(sizes))
+            ]
+        )
+        self.biases = nn.ParameterList(
+            [nn.Parameter(torch.zeros(members, 1, b)) for b in sizes[1:]]
+        )
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x, weight)  # (m, n, a) (m, a, b) -> (m, n, b)
+            if i < last:
+                x = nn.functional.silu(x)
+                x = nn.functional.dropout(x, self.dropout, self.training)
+        return x
+
+
+class SmallCNN(nn.Module):
+    """Convolutions on ever coarser grids, a mean over the last grid, a linear map.
+
+    Inputs ``(n, channels, *grid)``, outputs ``(n, outputs)``. With ``periodic`` every padding is
+    circular, so that the answer does not change when the input is rolled by a multiple of
+    :attr:`stride` (where that divides the grid).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        widths: Sequence[int] = (16, 32, 64, 64),
+        *,
+        dimensions: int = 2,
+        periodic: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        convolution, norm, pool = LAYERS[dimensions]
+        padding: Literal["circular", "zeros"] = "circular" if periodic else "zeros"
+        last = len(widths) - 1
+        layers: list[nn.Module] = []
+        for i, (a, b) in enumerate(pairwise([channels, *widths])):
+            size, stride = (5, 2) if i == 0 else (3, 1)
+            layers.append(
+                convolution(a, b, size, stride, size // 2, bias=False, padding_mode=padding)
+            )
+            if 0 < i < last:  # before the norm, where it saves most
+                layers.append(pool(2, ceil_mode=True))
+            layers += [norm(b), nn.SiLU()]
+        self.features = nn.Sequential(*layers)
+        self.stride = 2**last
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(widths[-1], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.features(x)  # (n, widths[-1], *grid / stride)
+        return self.head(self.dropout(x.flatten(2).mean(dim=2)))
