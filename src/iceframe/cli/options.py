@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,61 +28,74 @@ Target = Annotated[
     str | None,
     typer.Option("--target", "-t", help="Column to predict.", show_default=False),
 ]
-TaskOption = Annotated[
-    str | None,
-    typer.Option("--task", help="regression or classification; found out when not given."),
+Splits = Annotated[
+    str,
+    typer.Option(
+        "--splits",
+        help="auto, random, stratified, grouped:COL, leave-out:COL, cluster or matbench.",
+    ),
 ]
-Features = Annotated[
-    str | None,
-    typer.Option("--features", help="Columns that models may use, comma-separated."),
-]
-Drop = Annotated[
-    str | None, typer.Option("--drop", help="Columns that models must not see, comma-separated.")
-]
-Composition = Annotated[str | None, typer.Option("--composition", help="Column with formulas.")]
-IdColumn = Annotated[str | None, typer.Option("--id", help="Column with the sample ids.")]
-Specimen = Annotated[
-    str | None,
-    typer.Option("--specimen", help="Column naming the physical piece a sample was cut from."),
-]
-DropInvalid = Annotated[
-    bool,
-    typer.Option("--drop-invalid", help="Leave out rows whose target or formula is unusable."),
-]
-Size = Annotated[
-    str | None,
-    typer.Option("--size", help="Common image size HEIGHTxWIDTH, for example 256x256."),
-]
-Fit = Annotated[
-    str | None,
-    typer.Option("--fit", help="How images get that size: crop, pad or resize."),
-]
-Pages = Annotated[str | None, typer.Option("--pages", help="Multi-page TIFF: volume or frames.")]
-MaxPixels = Annotated[
-    int, typer.Option("--max-pixels", help="Refuse images larger than this (decompression bombs).")
-]
+Folds = Annotated[int, typer.Option("--folds", help="Number of outer folds.")]
+Seed = Annotated[int, typer.Option("--seed", help="Root of every random choice.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+READING = "Reading the data"  # heading of these options in the help
 MAX_PIXELS = 100_000_000
 
 
+def _option(name: str, text: str) -> Any:
+    return typer.Option(name, help=text, rich_help_panel=READING, show_default=False)
+
+
 def reading_options(
-    *,
-    task: str | None = None,
-    features: str | None = None,
-    drop: str | None = None,
-    composition: str | None = None,
-    id_column: str | None = None,
-    specimen: str | None = None,
-    drop_invalid: bool = False,
-    size: str | None = None,
-    fit: str | None = None,
-    pages: str | None = None,
-    max_pixels: int = MAX_PIXELS,
+    task: Annotated[
+        str | None, _option("--task", "regression or classification; found out if not given.")
+    ] = None,
+    features: Annotated[
+        str | None, _option("--features", "Columns that models may use, comma-separated.")
+    ] = None,
+    drop: Annotated[
+        str | None, _option("--drop", "Columns that models must not see, comma-separated.")
+    ] = None,
+    categorical: Annotated[
+        str | None, _option("--categorical", "Columns of numbers that are codes, comma-separated.")
+    ] = None,
+    composition: Annotated[str | None, _option("--composition", "Column with formulas.")] = None,
+    id_column: Annotated[str | None, _option("--id", "Column with the sample ids.")] = None,
+    specimen: Annotated[
+        str | None, _option("--specimen", "Column naming the piece a sample was cut from.")
+    ] = None,
+    drop_invalid: Annotated[
+        bool, _option("--drop-invalid", "Leave out rows with an unusable target, formula or image.")
+    ] = False,
+    size: Annotated[
+        str | None, _option("--size", "Common image size HEIGHTxWIDTH, for example 256x256.")
+    ] = None,
+    fit: Annotated[
+        str | None, _option("--fit", "How images get that size: crop, pad or resize.")
+    ] = None,
+    pages: Annotated[str | None, _option("--pages", "Multi-page TIFF: volume or frames.")] = None,
+    symmetries: Annotated[
+        str | None,
+        _option(
+            "--symmetries",
+            "Image operations that leave the target unchanged: flip, rotate90, translate.",
+        ),
+    ] = None,
+    periodic: Annotated[
+        bool | None, _option("--periodic/--not-periodic", "Whether opposite image edges meet.")
+    ] = None,
+    max_pixels: Annotated[
+        int, _option("--max-pixels", "Refuse larger images (decompression bombs).")
+    ] = MAX_PIXELS,
+    encoding: Annotated[str | None, _option("--encoding", "Of a text table; UTF-8.")] = None,
 ) -> dict[str, Any]:
-    """The keyword arguments of :func:`iceframe.read` that these options stand for."""
+    """The keyword arguments of :func:`iceframe.read` that the options on reading stand for."""
     return {
         "task": task,
         "features": _names(features),
-        "drop": tuple(_names(drop) or ()),
+        "drop": _names(drop) or [],
+        "categorical": _names(categorical) or [],
         "composition": composition,
         "id_column": id_column,
         "specimen": specimen,
@@ -86,15 +103,44 @@ def reading_options(
         "size": _size(size),
         "fit": fit,
         "pages": pages,
+        "symmetries": _names(symmetries),
+        "periodic": periodic,
         "max_pixels": max_pixels,
+        "encoding": encoding,
     }
 
 
-def read_data(path: Path, target: str | None, **options: Any) -> Dataset:
+def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of :func:`reading_options`, as its argument ``reading``."""
+    shared = inspect.signature(reading_options).parameters
+    hints = typing.get_type_hints(reading_options, include_extras=True)
+    own = inspect.signature(command)
+    own_hints = typing.get_type_hints(command, include_extras=True)
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        reading = {name: given.pop(name) for name in shared}
+        command(**given, reading=reading_options(**reading))
+
+    mine = [
+        p.replace(annotation=own_hints[name])
+        for name, p in own.parameters.items()
+        if name != "reading"
+    ]
+    more = [p.replace(annotation=hints[name]) for name, p in shared.items()]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [p.replace(kind=keyword) for p in [*mine, *more]]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    del wrapped.__wrapped__
+    return wrapped
+
+
+def read_data(path: Path, target: str | None, reading: dict[str, Any]) -> Dataset:
     """Read the user's data."""
     from iceframe.ingest import read
 
-    return read(path, target, **reading_options(**options))
+    return read(path, target, **reading)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -12,26 +12,16 @@ from iceframe.cli.app import app
 
 
 @app.command()
+@o.with_reading_options
 def check(
     data: o.Data,
     target: o.Target = None,
-    splits: Annotated[
-        str, typer.Option("--splits", help="The split to audit: auto, random, grouped:COL, …")
-    ] = "auto",
-    folds: Annotated[int, typer.Option("--folds", help="Number of outer folds.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", help="Root of every random choice.")] = 0,
-    task: o.TaskOption = None,
-    features: o.Features = None,
-    drop: o.Drop = None,
-    composition: o.Composition = None,
-    id_column: o.IdColumn = None,
-    specimen: o.Specimen = None,
-    drop_invalid: o.DropInvalid = False,
-    size: o.Size = None,
-    fit: o.Fit = None,
-    pages: o.Pages = None,
-    max_pixels: o.MaxPixels = o.MAX_PIXELS,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    splits: o.Splits = "auto",
+    folds: o.Folds = 5,
+    seed: o.Seed = 0,
+    *,
+    reading: dict[str, Any],
+    as_json: o.AsJson = False,
 ) -> None:
     """Audit data: what is wrong, how bad it is, what to do.
 
@@ -45,21 +35,7 @@ def check(
     from iceframe.ingest import check as audit_data
     from iceframe.ingest import make_splits
 
-    dataset = o.read_data(
-        data,
-        target,
-        task=task,
-        features=features,
-        drop=drop,
-        composition=composition,
-        id_column=id_column,
-        specimen=specimen,
-        drop_invalid=drop_invalid,
-        size=size,
-        fit=fit,
-        pages=pages,
-        max_pixels=max_pixels,
-    )
+    dataset = o.read_data(data, target, reading)
     outer = make_splits(dataset, splits, folds, seed)
     audit = audit_data(dataset, outer, seed=seed)
     if as_json:
@@ -78,5 +54,5 @@ def check(
         f"target {dataset.target!r} ({dataset.task})"
     )
     for note in (*dataset.notes, *outer.notes):
-        out.print(f"[dim]  {note}[/dim]", markup=True)
+        out.print(f"  {note}", style="dim", markup=False)
     show_audit(audit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ Budget = Annotated[
 
 
 @app.command()
+@o.with_reading_options
 def run(
     data: o.Data,
     out: Out,
@@ -36,15 +37,9 @@ def run(
             "--ladder", help="Rungs, comma-separated; see [bold]iceframe list rungs[/bold]."
         ),
     ] = None,
-    splits: Annotated[
-        str,
-        typer.Option(
-            "--splits",
-            help="auto, random, stratified, grouped:COL, leave-out:COL, cluster or matbench.",
-        ),
-    ] = "auto",
-    folds: Annotated[int, typer.Option("--folds", help="Number of outer folds.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", help="Root of every random choice.")] = 0,
+    splits: o.Splits = "auto",
+    folds: o.Folds = 5,
+    seed: o.Seed = 0,
     budget: Budget = None,
     floor: Annotated[
         list[str] | None,
@@ -58,17 +53,8 @@ def run(
     shift: Annotated[
         bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
     ] = True,
-    task: o.TaskOption = None,
-    features: o.Features = None,
-    drop: o.Drop = None,
-    composition: o.Composition = None,
-    id_column: o.IdColumn = None,
-    specimen: o.Specimen = None,
-    drop_invalid: o.DropInvalid = False,
-    size: o.Size = None,
-    fit: o.Fit = None,
-    pages: o.Pages = None,
-    max_pixels: o.MaxPixels = o.MAX_PIXELS,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Find out how complex the model must be.
 
@@ -80,21 +66,7 @@ def run(
     """
     from iceframe.workflow.settings import parse_duration, parse_floors
 
-    dataset = o.read_data(
-        data,
-        target,
-        task=task,
-        features=features,
-        drop=drop,
-        composition=composition,
-        id_column=id_column,
-        specimen=specimen,
-        drop_invalid=drop_invalid,
-        size=size,
-        fit=fit,
-        pages=pages,
-        max_pixels=max_pixels,
-    )
+    dataset = o.read_data(data, target, reading)
     from iceframe.cli.console import progress_bar
     from iceframe.workflow.session import run as run_ladder
 
