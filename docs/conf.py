@@ -17,11 +17,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "docstrings",
     "mathml",
     "registry_table",
 ]
 exclude_patterns = ["_build"]
-nitpicky = False
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
@@ -35,6 +35,7 @@ napoleon_numpy_docstring = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_custom_sections = [("Class attributes", "params_style")]
 
 html_theme = "furo"
 html_title = "ICEFrame"
