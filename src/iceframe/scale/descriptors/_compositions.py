@@ -1,18 +1,22 @@
-"""Formulas as amounts of elements, parsed once each.
+"""Formulas as amounts of elements, parsed once each, and what their descriptors share.
 
 Source of the parser: pymatgen, doi:10.1016/j.commatsci.2012.10.028.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from iceframe.core.errors import InputError
+from iceframe.core.values import Representation
+from iceframe.scale.descriptor import Descriptor, Feature, represent
 
 if TYPE_CHECKING:
     from iceframe.core.dataset import Dataset
@@ -34,6 +38,50 @@ class Amounts:
     def fractions(self) -> np.ndarray:
         """Atomic fractions ``(n, 118)``."""
         return self.values / self.values.sum(axis=1, keepdims=True)
+
+
+class CompositionDescriptor(Descriptor):
+    """Features of compositions. A subclass names them and computes them from the amounts."""
+
+    needs: ClassVar[Literal["columns", "composition", "image"]] = "composition"
+
+    column_: str
+
+    @abstractmethod
+    def features(self) -> Sequence[Feature]:
+        """The features of one composition."""
+
+    @abstractmethod
+    def measure(self, held: Amounts) -> np.ndarray:
+        """Features ``(n, d)`` of the compositions, NaN where undefined."""
+
+    def fit(self, data: Dataset) -> Self:
+        """Remember the column."""
+        if data.composition is None:
+            raise InputError(f"The descriptor '{self.name}' needs a composition.", where=data.name)
+        self.column_ = data.composition
+        return self
+
+    def missing(self, data: Dataset) -> list[str]:
+        """The composition column, where ``data`` lacks it."""
+        return [] if composition_column(data, self.column_) else [self.column_]
+
+    def transform(self, data: Dataset) -> Representation:
+        """The features of every composition: float64 ``(n, d)``."""
+        held = amounts(data.table[composition_column(data, self.column_)])
+        self.notes = held.notes
+        return represent(self.measure(held), self.features(), self.reference)
+
+    def state(self) -> dict[str, Any]:
+        """The column that the compositions were read from."""
+        return {"column": self.column_}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The descriptor with the stored column."""
+        descriptor = cls()
+        descriptor.column_ = str(state["column"])
+        return descriptor
 
 
 def composition_column(data: Dataset, fitted: str | None = None) -> str | None:

@@ -16,6 +16,8 @@ volumes: all planes along the three axes, Zhao and Pietikäinen 2007, doi:10.110
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from iceframe.core.errors import InputError
@@ -40,12 +42,17 @@ CHUNK = 1 << 17
 
 @DESCRIPTORS.register("local_binary_patterns")
 class LocalBinaryPatterns(ImageDescriptor):
-    """Histograms of uniform, rotation-invariant local binary patterns at several scales."""
+    """Histograms of uniform, rotation-invariant local binary patterns at several scales.
+
+    A measure of grey texture: for segmented images, where most neighbourhoods are flat and the
+    direction matters, two-point statistics say more, and this is not a default.
+    """
 
     name = "local_binary_patterns"
     title = "Local binary patterns"
     summary = "Histograms of uniform rotation-invariant patterns at several scales."
     reference = "Ojala, Pietikäinen, Mäenpää 2002, doi:10.1109/TPAMI.2002.1017623"
+    default_kinds: ClassVar[tuple[str, ...]] = ("grey", "multichannel")
 
     def features(self) -> list[Feature]:
         """The shares of each pattern, scale by scale."""

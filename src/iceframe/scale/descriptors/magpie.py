@@ -10,18 +10,12 @@ Ward, Agrawal, Choudhary, Wolverton 2016, doi:10.1038/npjcompumats.2016.28
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from iceframe.core.values import Representation
-from iceframe.scale.descriptor import DESCRIPTORS, Descriptor, Feature, represent
-from iceframe.scale.descriptors._compositions import amounts, composition_column, symbols
-
-if TYPE_CHECKING:
-    from iceframe.core.dataset import Dataset
+from iceframe.scale.descriptor import DESCRIPTORS, Feature
+from iceframe.scale.descriptors._compositions import Amounts, CompositionDescriptor, symbols
 
 PROPERTIES = {
     "Number": ("atomic number", ""),
@@ -53,7 +47,7 @@ STATISTICS = ("minimum", "maximum", "range of", "mean", "average deviation of", 
 
 
 @DESCRIPTORS.register("magpie")
-class Magpie(Descriptor):
+class Magpie(CompositionDescriptor):
     """Minimum, maximum, range, mean, average deviation and mode of 22 element properties.
 
     NaN where a property is not known for an element that the sample holds.
@@ -63,38 +57,18 @@ class Magpie(Descriptor):
     title = "Magpie statistics"
     summary = "Six statistics of 22 element properties over the composition."
     reference = "Ward et al. 2016 (Magpie), doi:10.1038/npjcompumats.2016.28"
-    needs: ClassVar[Literal["columns", "composition", "image"]] = "composition"
 
-    def fit(self, data: Dataset) -> Self:
-        """Remember the column; nothing else is learned."""
-        assert data.composition is not None
-        self.column_ = data.composition
-        return self
-
-    def missing(self, data: Dataset) -> list[str]:
-        """The composition column, where ``data`` lacks it."""
-        return [] if composition_column(data, self.column_) else [self.column_]
-
-    def transform(self, data: Dataset) -> Representation:
-        """Float64 ``(n, 132)``."""
-        held = amounts(data.table[composition_column(data, self.column_)])
-        features = [
+    def features(self) -> list[Feature]:
+        """132 features, the six statistics of a property side by side."""
+        return [
             Feature(f"{statistic} {name}", unit, "magpie")
             for name, unit in PROPERTIES.values()
             for statistic in STATISTICS
         ]
-        return represent(statistics(held.values, element_table()), features, self.reference)
 
-    def state(self) -> dict[str, Any]:
-        """The column that the compositions were read from."""
-        return {"column": self.column_}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """The descriptor with the stored column."""
-        descriptor = cls()
-        descriptor.column_ = str(state["column"])
-        return descriptor
+    def measure(self, held: Amounts) -> np.ndarray:
+        """``(n, 132)``."""
+        return statistics(held.values, element_table())
 
 
 def statistics(values: np.ndarray, table: np.ndarray) -> np.ndarray:
