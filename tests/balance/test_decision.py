@@ -345,3 +345,13 @@ def test_a_wider_rope_never_asks_for_more_complexity(ladder, narrow, more):
     first = decide(_evidence(ladder), rope=narrow, **SIZES).rung
     second = decide(_evidence(ladder), rope=narrow + more, **SIZES).rung
     assert value[second] <= value[first]
+
+
+def test_a_rung_that_scatters_less_does_not_beat_one_that_is_better_in_every_fold():
+    best = rows("cnn", 0.9, [10.0, 10.0, 10.0, 10.0])
+    steady = rows("gp", 0.5, [11.0, 11.0, 11.0, 11.0])
+    better = rows("ridge", 0.3, [11.0, 9.5, 11.0, 9.5])  # alone: P = 0.93
+    assert choose(best + better, rope=1.5).rung == "cnn"
+    result = choose(best + steady + better, rope=1.5)
+    assert result.rung == "ridge"
+    assert result.reasons[0].startswith("`ridge` is at least as good as `gp` in every fold")

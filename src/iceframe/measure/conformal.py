@@ -21,6 +21,8 @@ wider.)
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,13 +123,14 @@ class Conformal:
             task, level = record["task"], float(record["level"])
             if task not in ("regression", "classification") or not 0 < level < 1:
                 raise ValueError(f"task {task!r} at level {level}")
-            with np.load(folder / SCORES, allow_pickle=False) as file:
+            stored = io.BytesIO((folder / SCORES).read_bytes())
+            with np.load(stored, allow_pickle=False) as file:
                 scores, member = file["scores"].astype(float), file["member"].astype(int)
             if scores.shape != member.shape or not np.all(
                 (member >= 0) & (member < record["models"])
             ):
                 raise ValueError("scores and models do not match")
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(
                 "The stored intervals are damaged or of another version.",
                 where=folder,
