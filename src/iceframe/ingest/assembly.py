@@ -23,10 +23,13 @@ def settle_ids(
     columns: Mapping[str, Column],
     found: Found,
     stated: str | None,
+    taken: set[str],
     required: bool,
     notes: list[str],
 ) -> tuple[list[str], str | None]:
     """One text id a row, and the column it came from (``None``: file names, or ``row1``, …).
+
+    ``taken``: columns that are something else already.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def settle_ids(
     if stated is not None and (required or stated in columns):
         name: str | None = require_column(stated, list(columns), "id column")
     elif stated is None and found.files is None:
-        name = find_id(columns, set())
+        name = find_id(columns, taken)
     else:
         name = None
     if name is None or (found.files is not None and name == found.file_column):
@@ -56,7 +59,7 @@ def settle_ids(
         raise InputError(
             f"Ids come more than once: {len(twice)} in column '{name}'.",
             where=f"column '{name}', {where}",
-            got=", ".join(twice[:5]) + (" …" if len(twice) > 5 else ""),
+            got=", ".join(map(repr, twice[:5])) + (" …" if len(twice) > 5 else ""),
             hint="make them unique, or leave the column out "
             f"(--drop '{name}'); if it names the physical pieces, say so (--specimen '{name}')",
         )

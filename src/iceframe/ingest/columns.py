@@ -17,8 +17,10 @@ from iceframe.ingest.quantities import parse_numbers, unit_in_name
 Kind = Literal["number", "boolean", "date", "text", "nested", "empty"]
 
 MISSING = frozenset(
-    ["", "na", "n/a", "n.a.", "nan", "null", "<na>", "nat", "-", "--", "–", "—", "?"]
-    + ["#n/a", "#na", "#value!", "#div/0!", "#ref!", "#num!", "-nan"]
+    (
+        *("", "na", "n/a", "n.a.", "nan", "-nan", "null", "<na>", "nat", "-", "--", "–", "—", "?"),
+        *("#n/a", "#na", "#value!", "#div/0!", "#ref!", "#num!"),
+    )
 )
 """Texts (lower case) that stand for a missing value; ``none`` does not, it may be a category."""
 
@@ -26,7 +28,8 @@ MOSTLY = 0.8
 """A text column is numeric when at least this share of its values are numbers."""
 
 _DATE = re.compile(
-    r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}\.? [A-Za-z]{3,9}\.? \d{4})"
+    r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+    r"|\d{1,2}\.? [A-Za-z]{3,9}\.? \d{4})"
     r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?\s*$"
 )
 

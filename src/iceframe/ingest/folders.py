@@ -1,4 +1,4 @@
-"""Where images and their labels are: ``labels.csv``, one subfolder a class, or a table of files."""
+"""Where images and their labels are: ``labels.csv``, one subfolder a class, a table of files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from iceframe.core.errors import InputError
 from iceframe.ingest.reader import (
     ImageReader,
     RawTable,
-    TableReader,
     image_reader,
     suffixes,
     table_reader,
@@ -22,7 +21,7 @@ from iceframe.ingest.roles import compact
 from iceframe.ingest.tables import read_table
 
 FILE_NAMES = frozenset(
-    ["file", "filename", "files", "image", "imagefile", "img", "micrograph", "path", "filepath"]
+    ("file", "filename", "files", "image", "imagefile", "img", "micrograph", "path", "filepath")
 )
 SIDECAR = "dataset.json"
 _SHOWN = 5
@@ -32,8 +31,8 @@ _SHOWN = 5
 class Found:
     """Rows and, where there are images, the file of each row (relative to ``root``).
 
-    ``pages``: the page that a row names (``stack.npy#3``), else ``None``; ``absent``: bool ``(n,)``,
-    rows whose file does not exist.
+    ``pages``: the page that a row names (``stack.npy#3``), else ``None``; ``absent``: bool
+    ``(n,)``, rows whose file does not exist.
     """
 
     table: RawTable
@@ -217,7 +216,7 @@ def _with_files(raw: RawTable, column: str, root: Path, images: list[Path]) -> F
 
 
 def _match(text: str, by_path: dict[str, Path], by_name: dict[str, list[str]], root: Path) -> str:
-    """The file that ``text`` names, or ``""``: as written, else in ``images/``, else the only one."""
+    """The file of that name, or ``""``: as written, else in ``images/``, else the only one."""
     if not text:
         return ""
     for candidate in (text, f"images/{text}"):

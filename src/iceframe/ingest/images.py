@@ -25,7 +25,7 @@ from iceframe.ingest.fitting import Fit, fit_pixels
 from iceframe.ingest.reader import Header, image_reader
 
 CACHE_BYTES = 1 << 30
-"""A set whose pixels take less than 1 GiB is decoded once and kept; larger ones are read each time."""
+"""A set whose pixels take less than 1 GiB is decoded once and kept; larger sets are read anew."""
 
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -99,8 +99,8 @@ class FolderImages:
     def fingerprint(self) -> str:
         """A hash of all files' bytes in order and of how they are decoded."""
         settings = [self.decoding.size, self.decoding.fit, self.decoding.levels, self.kind]
-        fresh = [file for file in dict.fromkeys(f.file for f in self.frames)]
-        fresh = [file for file in fresh if file not in self.store.digests]
+        files = dict.fromkeys(frame.file for frame in self.frames)
+        fresh = [file for file in files if file not in self.store.digests]
         self.store.digests.update(zip(fresh, in_threads(self._digest, fresh), strict=True))
         parts = [(self.store.digests[frame.file], frame.page) for frame in self.frames]
         return content_hash(settings, parts)

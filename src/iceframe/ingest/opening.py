@@ -1,4 +1,4 @@
-"""Open a set of image files: check every header, settle one size and one grey scale, say what was done."""
+"""Open a set of image files: check every header, settle one size and one grey scale, say so."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Numbers written as text: units, decimal commas, thousands; and units in column names.
 
-Nothing is guessed in silence: every choice that another reading would contradict comes back as a note.
+Nothing is guessed in silence: a choice that another reading would contradict comes as a note.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 _NUMBER = re.compile(
-    r"^([+\-−]?)\s*((?:\d[\d.,\u00a0\u2009\u202f ]*\d|\d)[.,]?|[.,]\d+)([eE][+-]?\d{1,3})?(\s*)(.*)$"
+    r"^([+\-−]?)\s*((?:\d[\d.,\u00a0\u2009\u202f ]*\d|\d)[.,]?|[.,]\d+)"
+    r"([eE][+-]?\d{1,3})?(\s*)(.*)$"
 )
 _THOUSANDS_COMMA = re.compile(r"^[1-9]\d{0,2}(,\d{3})+$")
 _THOUSANDS_POINT = re.compile(r"^[1-9]\d{0,2}(\.\d{3})+$")
@@ -21,12 +22,45 @@ _INFINITE = {"inf", "+inf", "-inf", "infinity", "-infinity", "+infinity", "∞",
 _ATTACHED = {"K", "h", "s", "m", "g", "%", "°"}
 """Single-letter units that may follow a number without a space; others could be grades (316L)."""
 
-_PREFIXES = ("", "k", "M", "G", "m", "u", "µ", "μ", "n", "p", "c", "d", "f", "T", "h")
-_PREFIXED = set("m g s A K V W J N C F H T L l mol cd Hz Pa eV Ohm ohm Ω Oe bar cal wt rad".split())
-_WHOLE = set(
-    "% wt% at% mol% vol% ° °C °F degC degF deg C min h hr hrs d day days year years ppm wppm appm ppb "
-    "Å A HV HB HRC HRB HK atom at fu cell px pixel rpm psi ksi Msi in inch ft lb a.u. µB uB kx "
-    "um^3 wt.% at.% vol.% mol.%".split()
+_PREFIXES = ("", *"kMGmuµμnpcdfTh")
+_PREFIXED = frozenset(
+    (*"mgsAKVWJNCFHTLlΩ", "mol", "cd", "Hz", "Pa", "eV", "Ohm", "ohm", "Oe", "bar", "cal", "wt")
+)
+_WHOLE = frozenset(
+    (
+        *(
+            "%",
+            "wt%",
+            "at%",
+            "mol%",
+            "vol%",
+            "wt.%",
+            "at.%",
+            "mol.%",
+            "vol.%",
+            "ppm",
+            "wppm",
+            "appm",
+        ),
+        *("ppb", "°", "rad", "°C", "°F", "degC", "degF", "deg", "C", "min", "h", "hr", "hrs", "d"),
+        *("day", "days", "year", "years", "Å", "A", "HV", "HB", "HRC", "HRB", "HK", "atom", "at"),
+        *(
+            "fu",
+            "cell",
+            "px",
+            "pixel",
+            "rpm",
+            "psi",
+            "ksi",
+            "Msi",
+            "in",
+            "inch",
+            "ft",
+            "lb",
+            "a.u.",
+        ),
+        *("µB", "uB", "kx"),
+    )
 )
 _UNIT_TOKEN = re.compile(r"[A-Za-zµμΩÅ°%.]+")
 
@@ -36,8 +70,8 @@ def known_unit(text: str) -> bool:
 
     Examples
     --------
-    >>> [known_unit(u) for u in ("MPa", "W/(m K)", "g/cm^3", "measured", "L N")]
-    [True, True, True, False, True]
+    >>> [known_unit(u) for u in ("MPa", "W/(m K)", "g/cm^3", "measured")]
+    [True, True, True, False]
     """
     if text in _WHOLE:
         return True
@@ -95,7 +129,8 @@ def parse_numbers(texts: Sequence[str], decimal_comma: bool | None = None) -> Nu
     >>> parse_numbers(["1,234", "5,678"], decimal_comma=False).values.tolist()
     [1234.0, 5678.0]
     """
-    plain = _plain(texts)
+    # In a file with decimal commas a point may group thousands, so the short way is not open.
+    plain = None if decimal_comma else _plain(texts)
     if plain is not None:
         return Numbers(plain, np.ones(len(texts), bool))
     parts = [_split(text) for text in texts]

@@ -24,9 +24,9 @@ from iceframe.core.errors import InputError
 from iceframe.core.registry import Registry
 
 COMPRESSIONS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: cast(IO[bytes], gzip.open(path, "rb")),
-    ".bz2": lambda path: cast(IO[bytes], bz2.open(path, "rb")),
-    ".xz": lambda path: cast(IO[bytes], lzma.open(path, "rb")),
+    ".gz": lambda path: cast(IO[bytes], gzip.GzipFile(path)),
+    ".bz2": lambda path: cast(IO[bytes], bz2.BZ2File(path)),
+    ".xz": lambda path: cast(IO[bytes], lzma.LZMAFile(path)),  # noqa: SIM115
 }
 MAX_TABLE_BYTES = 2 << 30
 """A table that unpacks to more than 2 GiB is refused: nothing so large belongs in one text file."""

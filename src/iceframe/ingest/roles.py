@@ -1,7 +1,7 @@
 """Which column is what: id, composition, groups, features; and why a column was left out.
 
-Nothing disappears in silence: every column that is not a feature comes with a note, and naming it in
-``features`` overrules the rules below (except for the target).
+Nothing disappears in silence: every column that is not a feature comes with a note, and naming
+it in ``features`` overrules the rules below (except for the target).
 """
 
 from __future__ import annotations
@@ -21,57 +21,34 @@ STRICT_IDS = frozenset(["id", "sampleid", "mbid", "uid", "uuid", "identifier", "
 """Compact names that promise unique values: duplicates under them are an error."""
 
 LOOSE_IDS = STRICT_IDS | frozenset(
-    [
-        "slno",
-        "sno",
-        "srno",
-        "serialno",
-        "serialnumber",
-        "index",
-        "unnamed0",
-        "column1",
-        "rowid",
-        "row",
-    ]
-    + [
-        "no",
-        "nr",
-        "number",
-        "sample",
-        "sampleno",
-        "samplename",
-        "samplenumber",
-        "name",
-        "key",
-        "mpid",
-    ]
+    (
+        *("slno", "sno", "srno", "serialno", "serialnumber", "index", "unnamed0", "column1"),
+        *("rowid", "row", "no", "nr", "number", "sample", "sampleno", "samplename"),
+        *("samplenumber", "name", "key", "mpid"),
+    )
 )
 GROUP_NAMES: Mapping[str, frozenset[str]] = {
     "specimen": frozenset(
-        [
-            "specimen",
-            "specimenid",
-            "specimenname",
-            "specimenno",
-            "specimennumber",
-            "workpiece",
-            "coupon",
-        ]
+        ("specimen", "specimenid", "specimenname", "specimenno", "specimennumber", "workpiece")
     ),
     "material_class": frozenset(
-        ["materialclass", "classofmaterial", "alloyclass", "materialfamily"]
+        ("materialclass", "classofmaterial", "alloyclass", "materialfamily")
     ),
     "reference": frozenset(
-        ["referencedoi", "doi", "reference", "referenceid", "referenceno", "paper", "publication"]
-        + ["citation", "identifierreferenceid", "source"]
+        (
+            *("doi", "referencedoi", "reference", "referenceid", "referenceno", "paper"),
+            *("publication", "citation", "identifierreferenceid", "source"),
+        )
     ),
     "batch": frozenset(
-        ["batch", "batchid", "batchno", "lot", "lotno", "heatno", "heatnumber", "heatid"]
+        ("batch", "batchid", "batchno", "lot", "lotno", "heatno", "heatnumber", "heatid")
     ),
 }
 PROVENANCE = frozenset(
-    ["doi", "citation", "bibtex", "url", "title", "author", "authors", "year", "date", "comment"]
-    + ["comments", "remark", "remarks", "note", "notes"]
+    (
+        *("doi", "citation", "bibtex", "url", "title", "author", "authors", "year", "date"),
+        *("comment", "comments", "remark", "remarks", "note", "notes"),
+    )
 )
 MAX_CATEGORIES = 50
 """A text column with more distinct values than this is free text: no model learns from it here."""
@@ -189,13 +166,24 @@ def find_groups(
     for role, known in GROUP_NAMES.items():
         if role in groups:
             continue
-        for name, column in columns.items():
-            usable = name not in taken and name not in groups.values() and column.kind != "empty"
-            if usable and compact(name) in known and 1 < _distinct(column) < len(column.raw):
-                # A DOI names a paper better than a number does.
-                if role not in groups or "doi" in words(name):
-                    groups[role] = name
+        free = [n for n in columns if n not in taken and n not in groups.values()]
+        named = [n for n in free if compact(n) in known and columns[n].kind != "empty"]
+        grouping = [n for n in named if 1 < _distinct(columns[n]) < len(columns[n].raw)]
+        # A DOI names a paper better than a number does.
+        for name in sorted(grouping, key=lambda n: "doi" not in words(n))[:1]:
+            groups[role] = name
     return groups
+
+
+def names_a_group(name: str) -> bool:
+    """Whether a column of this name tells which samples belong together.
+
+    Examples
+    --------
+    >>> names_a_group("Specimen ID"), names_a_group("grain size")
+    (True, False)
+    """
+    return any(compact(name) in known for known in GROUP_NAMES.values())
 
 
 def assign(
@@ -251,8 +239,8 @@ def why_not(column: Column) -> str:
         return "it is a date"
     if column.kind == "nested":
         return "its cells hold lists, objects or other things than numbers and text"
-    if PROVENANCE & name_words or compact(column.name) in GROUP_NAMES["reference"]:
-        return "it tells where the data come from, not what the material is"
+    if PROVENANCE & name_words or names_a_group(column.name):
+        return "it tells where the sample comes from, not what the material is"
     if count >= FEW and present < max(FEW, MIN_PRESENT * count):
         return f"only {present} of {count} rows have a value"
     distinct = _distinct(column)

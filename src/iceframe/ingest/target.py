@@ -85,13 +85,20 @@ def check_variety(values: pd.Series, task: Task, name: str) -> None:
 
     Raises
     ------
-    InputError : fewer than 8 samples, one class, a constant target.
+    InputError : fewer than 8 samples, one class, as many classes as samples, a constant target.
     """
     if len(values) < MIN_SAMPLES:
         raise InputError(
             f"There {'is' if len(values) == 1 else 'are'} too few samples to measure anything.",
             got=f"{len(values)} with a usable target '{name}'",
             allowed=f"at least {MIN_SAMPLES}; intervals become useful from about 50",
+        )
+    if task == "classification" and values.nunique() * 2 > len(values):
+        raise InputError(
+            "Almost every sample has a class of its own.",
+            where=f"column '{name}'",
+            got=f"{values.nunique()} classes for {len(values)} samples",
+            hint="choose a target with fewer classes, or state --task regression",
         )
     if values.nunique() > 1:
         return

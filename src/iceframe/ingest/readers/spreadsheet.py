@@ -1,4 +1,4 @@
-"""Office Open XML workbooks (ISO/IEC 29500), through openpyxl: the first sheet that holds anything."""
+"""Office Open XML workbooks (ISO/IEC 29500), through openpyxl: the first sheet that holds data."""
 
 from __future__ import annotations
 

@@ -19,19 +19,14 @@ if TYPE_CHECKING:
     import tifffile
 
 _LAYOUT_TAGS = frozenset(
-    ["ImageWidth", "ImageLength", "BitsPerSample", "Compression", "PhotometricInterpretation"]
-    + ["StripOffsets", "SamplesPerPixel", "RowsPerStrip", "StripByteCounts", "PlanarConfiguration"]
-    + ["TileWidth", "TileLength", "TileOffsets", "TileByteCounts", "SampleFormat", "NewSubfileType"]
-    + [
-        "SubfileType",
-        "FillOrder",
-        "Orientation",
-        "PageNumber",
-        "Predictor",
-        "ExtraSamples",
-        "ColorMap",
-    ]
-    + ["ExifTag", "GPSTag", "SubIFDs", "JPEGTables", "DateTime", "ImageDescription", "Software"]
+    (
+        *("ImageWidth", "ImageLength", "BitsPerSample", "Compression"),
+        *("PhotometricInterpretation", "StripOffsets", "SamplesPerPixel", "RowsPerStrip"),
+        *("StripByteCounts", "PlanarConfiguration", "TileWidth", "TileLength", "TileOffsets"),
+        *("TileByteCounts", "SampleFormat", "NewSubfileType", "SubfileType", "FillOrder"),
+        *("Orientation", "PageNumber", "Predictor", "ExtraSamples", "ColorMap", "ExifTag"),
+        *("GPSTag", "SubIFDs", "JPEGTables", "DateTime", "ImageDescription", "Software"),
+    )
 )
 _COLOUR, _PALETTE, _CMYK, _WHITE_IS_ZERO = ("RGB", "YCBCR"), "PALETTE", "SEPARATED", "MINISWHITE"
 _MAX_TAGS = 200
