@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to over its debugging protocol: requests, console errors, pictures."""
+"""A headless Chromium over its debugging protocol: requests, console errors, pictures."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ class Browser:
         step, top = 700, 0
         while top < self.value("document.documentElement.scrollHeight"):
             self.value(
-                f"scrollTo(0, {top}); new Promise(r => requestAnimationFrame(() => setTimeout(r, 30)))"
+                f"scrollTo(0, {top}); "
+                "new Promise(r => requestAnimationFrame(() => setTimeout(r, 30)))"
             )
             top += step
         self.value("scrollTo(0, 0)")

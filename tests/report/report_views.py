@@ -1,265 +1,51 @@
-"""Run views made up by hand, with known contents, for the tests of the report."""
+"""Run views made up by hand, one a kind of run, for the tests of the report."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
+from report_parts import (
+    LADDER,
+    classes_predicted,
+    costs,
+    evidence,
+    image_examples,
+    numbers_predicted,
+    rung_view,
+    table_examples,
+    terms_of,
+)
 
 from iceframe.core.values import Audit, Equilibrium, Finding, Status
-from iceframe.workflow.view import Example, RungView, RunView
-
-COLUMNS = [
-    "rung",
-    "axis",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "folds",
-    "better",
-    "unit",
-    "seed",
-    "n",
-    "note",
-]
-
-LADDER = {
-    "mean": ("Mean", True, "table"),
-    "ridge": ("Ridge regression", True, "table"),
-    "ebm": ("Explainable boosting machine", True, "table"),
-    "tree": ("Regression tree", True, "table"),
-    "svm": ("Support vector machine", False, "table"),
-    "extra_trees": ("Extra trees", False, "table"),
-    "gp": ("Gaussian process", False, "table"),
-    "mlp": ("MLP ensemble", False, "table"),
-    "cnn": ("Small CNN", False, "image"),
-}
-#            complexity, gdf, error, coverage, faithfulness
-NUMBERS: dict[str, tuple[float, ...]] = {
-    "mean": (0.06, 1.0, 229.7, 0.905, float("nan")),
-    "ridge": (0.31, 21.0, 118.2, 0.897, 0.93),
-    "ebm": (0.44, 58.0, 90.4, 0.902, 0.97),
-    "tree": (0.47, 31.0, 131.0, 0.911, 0.88),
-    "svm": (0.58, 96.0, 96.3, 0.894, 0.66),
-    "extra_trees": (0.66, 141.0, 86.2, 0.903, 0.71),
-    "gp": (0.63, 118.0, 88.9, 0.872, 0.62),
-    "mlp": (0.74, 166.0, 92.0, 0.891, 0.48),
-    "cnn": (0.81, 201.0, 84.0, 0.899, 0.31),
-}
-FEATURES = (
-    "mean atomic weight", "range of melting point", "molybdenum", "titanium", "cobalt",
-    "nickel", "mean electronegativity", "aluminium", "carbon", "chromium",
-)  # fmt: skip
-
-
-def evidence(
-    rungs: tuple[str, ...], task: str, unit: str, *, unmeasured: tuple[str, ...] = ()
-) -> pd.DataFrame:
-    """Evidence as a run stores it."""
-    rows: list[dict[str, Any]] = []
-
-    def add(
-        rung: str, axis: str, metric: str, value: float, half: float, better: str, own: str = ""
-    ) -> None:
-        if metric in unmeasured:
-            value = float("nan")
-        rows.append(
-            dict(
-                rung=rung, axis=axis, metric=metric, value=value, low=value - half,
-                high=value + half, folds=(value,) * 5, better=better, unit=own, seed=0, n=312,
-                note="made up",
-            )
-        )  # fmt: skip
-
-    for rung in rungs:
-        c, gdf, error, coverage, faith = NUMBERS[rung]
-        add(rung, "complexity", "complexity", c, 0.03, "lower")
-        add(rung, "complexity", "gdf", gdf, 0.1 * gdf, "lower")
-        add(rung, "complexity", "c1", np.log1p(gdf) / np.log1p(312), 0.02, "lower")
-        add(rung, "complexity", "c2", min(0.8, c / 2), 0.02, "lower")
-        add(rung, "complexity", "c3", c / 1.5, 0.03, "lower")
-        if task == "regression":
-            add(rung, "fidelity", "mae", error, 0.07 * error, "lower", unit)
-            add(rung, "fidelity", "rmse", 1.4 * error, 0.1 * error, "lower", unit)
-            add(rung, "fidelity", "r2", 1 - (error / 240) ** 2, 0.04, "higher")
-        else:
-            add(rung, "fidelity", "balanced_accuracy", 1 - error / 400, 0.02, "higher")
-            add(rung, "fidelity", "log_loss", error / 200, 0.04, "lower")
-        add(rung, "fidelity", "coverage_90", coverage, 0.028, "neither")
-        add(rung, "transparency", "faithfulness", faith, 0.05, "higher")
-        add(rung, "transparency", "seed_stability", 0.9 * faith, 0.04, "higher")
-        add(rung, "transparency", "compactness", 0.4 + 0.2 * c, 0.02, "higher")
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def costs(rungs: tuple[str, ...]) -> pd.DataFrame:
-    """Costs as a run stores them."""
-    rows = [
-        {"rung": r, "metric": m, "value": v * (1 + i)}
-        for i, r in enumerate(rungs)
-        for m, v in (("fit_seconds", 0.4), ("predict_seconds", 0.01), ("total_seconds", 9.0))
-    ]
-    return pd.DataFrame(rows, columns=["rung", "metric", "value"])
-
-
-def numbers_predicted(rungs: tuple[str, ...], n: int, scale: float, ids: list[str]) -> pd.DataFrame:
-    """Held-out predictions whose intervals miss about one truth in ten."""
-    rng = np.random.default_rng(1)
-    y = rng.gamma(9.0, 160.0, n) * scale
-    parts = []
-    for rung in rungs:
-        sd = 1.25 * NUMBERS[rung][2] * scale
-        mean = np.full(n, y.mean()) if rung == "mean" else y + rng.normal(0, sd, n)
-        half = 1.64 * (y.std() if rung == "mean" else sd) * rng.uniform(0.8, 1.2, n)
-        parts.append(
-            pd.DataFrame(
-                dict(rung=rung, fold=[f"fold{i % 5}" for i in range(n)], id=ids, y=y, mean=mean,
-                     low=mean - half, high=mean + half)
-            )
-        )  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
-
-
-def classes_predicted(
-    rungs: tuple[str, ...], classes: tuple[str, ...], ids: list[str]
-) -> pd.DataFrame:
-    """Held-out class probabilities of models of growing skill."""
-    rng = np.random.default_rng(2)
-    n, k = len(ids), len(classes)
-    truth = rng.choice(k, n, p=np.linspace(k, 1, k) / np.linspace(k, 1, k).sum())
-    parts = []
-    for rung in rungs:
-        skill = 0.2 if rung == "mean" else 4.5 - NUMBERS[rung][2] / 60
-        logits = rng.normal(0, 1.1, (n, k))
-        logits[np.arange(n), truth] += skill
-        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        table = pd.DataFrame(
-            dict(rung=rung, fold=[f"fold{i % 5}" for i in range(n)], id=ids,
-                 y=np.array(classes)[truth], mean=np.array(classes)[p.argmax(axis=1)])
-        )  # fmt: skip
-        for j, name in enumerate(classes):
-            table[f"p_{name}"] = p[:, j]
-        table["set_size"] = (p > 0.08).sum(axis=1)
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
-
-
-def terms_of(rung: str) -> tuple[dict[str, Any], ...]:
-    """What a rung says that it learned."""
-    x = np.linspace(0.0, 1.0, 24)
-    waves = (
-        x,
-        -x,
-        np.sin(5 * x),
-        np.tanh(8 * (x - 0.5)),
-        x**2,
-        np.sqrt(x),
-        0.3 * x,
-        0 * x,
-        x,
-        -0.2 * x,
-    )
-    weight = np.exp(-0.45 * np.arange(len(FEATURES)))
-    if rung == "ridge":
-        signs = (1, -1, 1, 1, -1, 1, -1, 1, 1, -1)
-        return tuple(
-            {"term": f, "importance": float(w), "coefficient": float(40 * s * w), "x": [0.0, 1.0],
-             "y": [-40.0 * s * w, 40.0 * s * w]}
-            for f, w, s in zip(FEATURES, weight, signs, strict=True)
-        )  # fmt: skip
-    if rung == "ebm":
-        rows = [
-            {
-                "term": f,
-                "importance": float(90 * w),
-                "x": x.tolist(),
-                "y": (240 * w * wave).tolist(),
-            }
-            for f, w, wave in zip(FEATURES, weight, waves, strict=True)
-        ]
-        return (*rows, {"term": "nickel & cobalt", "importance": 21.0})
-    if rung == "tree":
-        return (
-            {"term": "molybdenum", "importance": 0.7, "rule": "if molybdenum ≤ 0.021 and nickel ≤ 0.11: 1240 MPa (n = 81)"},
-            {"term": "nickel", "importance": 0.3, "rule": "if molybdenum > 0.021: 1893 MPa (n = 112)"},
-        )  # fmt: skip
-    if rung == "mean":
-        return ()
-    return tuple({"term": f, "importance": float(w)} for f, w in zip(FEATURES, weight, strict=True))
-
-
-def table_examples(rung: str, ids: list[str]) -> tuple[Example, ...]:
-    """Four explained rows; the last truth lies outside its interval."""
-    rng = np.random.default_rng(3)
-    truths = (1402.0, 1718.0, 2010.0, 2475.0)
-    return tuple(
-        Example(
-            id=ids[i],
-            truth=truth,
-            prediction=truth + (310.0 if i == 3 else 31.0 * (-1) ** i),
-            low=truth - 170.0 + (310.0 if i == 3 else 0.0),
-            high=truth + 185.0 + (310.0 if i == 3 else 0.0),
-            method="exact terms" if LADDER[rung][1] else "permutation SHAP",
-            names=FEATURES,
-            feature_values=tuple(float(v) for v in rng.uniform(0, 1, len(FEATURES)).round(3)),
-            contributions=tuple(float(v) for v in rng.normal(0, 60, len(FEATURES)) * np.exp(-0.3 * np.arange(10))),
-            completeness_gap=0.004,
-        )
-        for i, truth in enumerate(truths)
-    )  # fmt: skip
-
-
-def picture(seed: int, size: int = 96) -> tuple[np.ndarray, np.ndarray]:
-    """A two-phase microstructure and a smooth signed map over it."""
-    rng = np.random.default_rng(seed)
-    wave = np.fft.fftfreq(size)
-    k = np.hypot(*np.meshgrid(wave, wave))
-
-    def smooth(length: float) -> np.ndarray:
-        noise = np.fft.fft2(rng.normal(size=(size, size)))
-        return np.fft.ifft2(noise * np.exp(-((k * length) ** 2))).real
-
-    phases = (smooth(9.0) > 0).astype(np.float32)
-    attribution = smooth(7.0) * (0.3 + phases)
-    return phases, (attribution / np.abs(attribution).max() * 0.004).astype(np.float32)
-
-
-def image_examples(ids: list[str], classes: tuple[str, ...] = ()) -> tuple[Example, ...]:
-    """Four explained images; of a classification, the last one is wrong."""
-    cases = []
-    for i in range(4):
-        image, attribution = picture(10 + i)
-        known: dict[str, Any] = dict(
-            id=ids[i],
-            method="integrated gradients",
-            image=image,
-            map=attribution,
-            completeness_gap=0.021,
-        )
-        if classes:
-            truth = classes[i % len(classes)]
-            wrong = classes[(i + 1) % len(classes)]
-            known |= dict(
-                truth=truth, prediction=wrong if i == 3 else truth, probability=0.91 - 0.1 * i
-            )
-        else:
-            known |= dict(truth=3.1 + i, prediction=3.0 + i, low=2.4 + i, high=3.7 + i)
-        cases.append(Example(**known))
-    return tuple(cases)
-
+from iceframe.workflow.view import RunView
 
 FINDINGS = (
-    Finding("outlier", "note", "3 samples lie far from all others", "`s007`, `s041`, `s200`: distance above 6 MAD.",
-            "Check their entry; they widen the intervals.", ("s007", "s041", "s200")),
-    Finding("near-duplicates", "warning", "14 rows are near-duplicates of others",
-            "Distance below 0.001 of the spread in all features.", "They are kept on one side of every split; nothing to do.",
-            tuple(f"s{i:03d}" for i in range(14))),
-    Finding("leak", "error", "The column `hardness` is a monotone copy of the target", "Spearman correlation 1.000.",
-            "Drop it: --drop hardness", ()),
-)  # fmt: skip
+    Finding(
+        "outlier",
+        "note",
+        "3 samples lie far from all others",
+        "`s007`, `s041`, `s200`: distance above 6 MAD.",
+        "Check their entry; they widen the intervals.",
+        ("s007", "s041", "s200"),
+    ),
+    Finding(
+        "near-duplicates",
+        "warning",
+        "14 rows are near-duplicates of others",
+        "Distance below 0.001 of the spread in all features.",
+        "They are kept on one side of every split; nothing to do.",
+        tuple(f"s{i:03d}" for i in range(14)),
+    ),
+    Finding(
+        "leak",
+        "error",
+        "The column `hardness` is a monotone copy of the target",
+        "Spearman correlation 1.000.",
+        "Drop it: --drop hardness",
+        (),
+    ),
+)
 
 
 def regression_table(n: int = 312) -> RunView:
@@ -272,11 +58,29 @@ def regression_table(n: int = 312) -> RunView:
         unit="MPa",
         task="regression",
         classes=(),
-        facts=dict(name="matbench_steels", source="steels.json.bz2", layout="matbench", n=n,
-                   n_features=146, image_shape=None, fingerprint="9f86d081884c7d65", notes=("units from the file",)),
-        settings=dict(splits="matbench", folds=5, seed=0, level=0.9, ladder=rungs, floors={"mae": 110.0},
-                      command="iceframe run steels.json.bz2 --target 'yield strength' --splits matbench --out runs/steels"),
-        rungs={r: rung_view(r, terms_of(r), table_examples(r, ids) if r != "mean" else ()) for r in rungs},
+        facts={
+            "name": "matbench_steels",
+            "source": "steels.json.bz2",
+            "layout": "matbench",
+            "n": n,
+            "n_features": 146,
+            "image_shape": None,
+            "fingerprint": "9f86d081884c7d65",
+            "notes": ("units from the file",),
+        },
+        settings={
+            "splits": "matbench",
+            "folds": 5,
+            "seed": 0,
+            "level": 0.9,
+            "ladder": rungs,
+            "floors": {"mae": 110.0},
+            "command": "iceframe run steels.json.bz2 --target 'yield strength' --out runs/steels",
+        },
+        rungs={
+            r: rung_view(r, terms_of(r), table_examples(r, ids) if r != "mean" else ())
+            for r in rungs
+        },
         evidence=evidence(rungs, "regression", "MPa"),
         costs=costs(rungs),
         predictions=numbers_predicted(rungs, n, 1.0, ids),
@@ -287,34 +91,30 @@ def regression_table(n: int = 312) -> RunView:
             Status.CONVERGED,
             "",
             (
-                "`ebm` is 4.2 MPa worse than `extra_trees`, inside the ±4.6 MPa that repeat error explains "
-                "(P = 0.97), and is two thirds as complex.",
+                "`ebm` is 4.2 MPa worse than `extra_trees`, inside the ±4.6 MPa that repeat error "
+                "explains (P = 0.97), and is two thirds as complex.",
                 "`ridge` is simpler but 32 MPa worse than the best rung (P < 0.01): refused.",
-                "The choice stays the same when the weight of the degrees of freedom runs from 0.25 to 0.75.",
+                "The choice stays the same when the weight of C1 runs from 0.25 to 0.75.",
             ),
         ),
         next_steps=(
             "Drop `hardness`: it is a monotone copy of the target.",
             "Measure more alloys above 2200 MPa, where intervals are widest.",
-            "Predict new samples with `ebm` and its calibrated intervals: iceframe predict RUN DATA --out predictions.csv",
+            "Predict new samples with `ebm`: iceframe predict RUN DATA --out predictions.csv",
         ),
         references=(
             "Ye 1998, doi 10.1080/01621459.1998.10474094",
             "Nori et al. 2019, InterpretML, https://arxiv.org/abs/1909.09223",
             "Barber et al. 2021, Predictive inference with the jackknife+, doi:10.1214/20-AOS1965",
         ),
-        versions={"iceframe": "0.1.0", "python": "3.11.2", "numpy": "2.3.0", "scikit-learn": "1.9.0"},
+        versions={
+            "iceframe": "0.1.0",
+            "python": "3.11.2",
+            "numpy": "2.3.0",
+            "scikit-learn": "1.9.0",
+        },
         created="2026-01-01 12:00",
-    )  # fmt: skip
-
-
-def rung_view(name: str, terms: tuple[Any, ...], examples: tuple[Example, ...]) -> RungView:
-    """A rung with its title and summary."""
-    title, glass, reads = LADDER[name]
-    return RungView(
-        name, title, f"{title}, as made up for the tests.", f"{title} 2020, doi 10.1000/{name}",
-        reads, glass, {"strength": 0.5, "blocks": ["magpie"]}, terms, examples,
-    )  # fmt: skip
+    )
 
 
 def regression_images() -> RunView:
@@ -333,17 +133,25 @@ def regression_images() -> RunView:
         name="two-phase fields",
         target="conductivity",
         unit="W/(m K)",
-        facts={**base.facts, "n": 60, "layout": "image-folder", "image_shape": (1, 96, 96), "n_features": 88},
+        facts={
+            **base.facts,
+            "n": 60,
+            "layout": "image-folder",
+            "image_shape": (1, 96, 96),
+            "n_features": 88,
+        },
         settings={**base.settings, "ladder": rungs, "splits": "random"},
         rungs=views,
         evidence=evidence(rungs, "regression", "W/(m K)"),
         costs=costs(rungs),
         predictions=numbers_predicted(rungs, 60, 0.002, ids),
         equilibrium=Equilibrium(
-            "cnn", Status.BUDGET_EXHAUSTED, "Give more time: --budget 30m; finished units are kept.",
+            "cnn",
+            Status.BUDGET_EXHAUSTED,
+            "Give more time: --budget 30m; finished units are kept.",
             ("`mlp` was not reached before the budget ended.",),
         ),
-    )  # fmt: skip
+    )
 
 
 def classification_images() -> RunView:
@@ -364,10 +172,12 @@ def classification_images() -> RunView:
     curves = np.column_stack([x, -x, 0.5 * x, 0.2 - x])
     views["ridge"] = rung_view(
         "ridge",
-        ({"term": "contrast", "importance": 0.9, "x": x.tolist(), "y": curves.tolist()},
-         {"term": "etchant", "importance": 0.4, "x": ["nital", "picral"], "y": [0.2, -0.4]}),
+        (
+            {"term": "contrast", "importance": 0.9, "x": x.tolist(), "y": curves.tolist()},
+            {"term": "etchant", "importance": 0.4, "x": ["nital", "picral"], "y": [0.2, -0.4]},
+        ),
         (),
-    )  # fmt: skip
+    )
     return replace(
         base,
         name="uhcs",
@@ -380,13 +190,25 @@ def classification_images() -> RunView:
         predictions=classes_predicted(rungs, classes, ids),
         audit=Audit(
             FINDINGS[:2],
-            {"nuisance": {"metric": "balanced_accuracy", "score": 0.62, "dummy": 0.25, "cues": ["image size", "contrast", "sharpness"]}},
+            {
+                "nuisance": {
+                    "metric": "balanced_accuracy",
+                    "score": 0.62,
+                    "low": 0.57,
+                    "high": 0.67,
+                    "chance": 0.25,
+                    "flagged": True,
+                    "cues": ["file_size", "contrast", "sharpness"],
+                },
+            },
         ),
         equilibrium=Equilibrium(
-            "extra_trees", Status.OSCILLATING, "Name the measure that matters with --floor, or measure more samples.",
+            "extra_trees",
+            Status.OSCILLATING,
+            "Name the measure that matters with --floor, or measure more samples.",
             ("With C1 weighted 0.25 the choice is `ridge`, with 0.75 `extra_trees`.",),
         ),
-    )  # fmt: skip
+    )
 
 
 def infeasible() -> RunView:
@@ -394,10 +216,12 @@ def infeasible() -> RunView:
     return replace(
         regression_table(80),
         equilibrium=Equilibrium(
-            None, Status.INFEASIBLE, "Raise the floor to mae=84, or measure about 400 more samples.",
+            None,
+            Status.INFEASIBLE,
+            "Raise the floor to mae=84, or measure about 400 more samples.",
             ("The best rung, `extra_trees`, reaches 86.2 MPa; 50 MPa was asked for.",),
         ),
-    )  # fmt: skip
+    )
 
 
 def bare() -> RunView:
@@ -436,9 +260,11 @@ def hostile() -> RunView:
     )
     rungs = dict(base.rungs)
     rungs["ebm"] = replace(
-        rungs["ebm"], title=evil, terms=({"term": evil, "importance": 1.0, "x": [evil, "b"], "y": [0.0, 1.0]},),
+        rungs["ebm"],
+        title=evil,
+        terms=({"term": evil, "importance": 1.0, "x": [evil, "b"], "y": [0.0, 1.0]},),
         examples=examples,
-    )  # fmt: skip
+    )
     return replace(
         base,
         name=evil,
@@ -450,7 +276,7 @@ def hostile() -> RunView:
         next_steps=(f"`{evil}`",),
         references=('https://example.org/"onmouseover="alert(1)',),
         settings={**base.settings, "command": evil},
-    )  # fmt: skip
+    )
 
 
 VIEWS = {

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iceframe.report.explanation import write_explanation as write_explanation
     from iceframe.report.page import write_report as write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_explanation", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from iceframe.report.page import write_report
 
         return write_report
+    if name == "write_explanation":
+        from iceframe.report.explanation import write_explanation
+
+        return write_explanation
     raise AttributeError(name)

@@ -61,43 +61,31 @@ def number(value: Any, digits: int = 3) -> str:
     return fixed(value, max(0, digits - 1 - exponent))
 
 
-def decimals_for(value: float, low: Any, high: Any) -> int | None:
-    """Decimals that two significant digits of the interval's half-width support; ``None`` for
-    numbers that need an exponent.
+def with_interval(
+    value: Any, low: Any = None, high: Any = None, decimals: int | None = None
+) -> tuple[str, str]:
+    """``value`` and its interval, to the same decimals: those given, or what two significant
+    digits of the interval's half-width support. The interval is empty where unknown.
 
     Examples
     --------
-    >>> decimals_for(87.3, 80.1, 94.9), decimals_for(0.912, 0.880, 0.931), decimals_for(3.0, 1, 9)
-    (1, 3, 1)
-    """
-    if not (finite(low) and finite(high) and float(high) > float(low)):
-        return None
-    half = (float(high) - float(low)) / 2
-    decimals = 1 - math.floor(math.log10(half))
-    return max(0, decimals) if decimals <= 4 and abs(value) < 1e6 else None
-
-
-def with_interval(value: Any, low: Any = None, high: Any = None) -> tuple[str, str]:
-    """``value`` and its interval, to the same decimals; the interval is empty where unknown.
-
-    Examples
-    --------
-    >>> with_interval(87.31, 80.12, 94.93)
-    ('87.3', '80.1 to 94.9')
-    >>> with_interval(0.5)
-    ('0.5', '')
+    >>> with_interval(87.31, 80.12, 94.93), with_interval(87.31, 80.12, 94.93, 0)
+    (('87.3', '80.1 to 94.9'), ('87', '80 to 95'))
+    >>> with_interval(0.5), with_interval(0.5, decimals=2)
+    (('0.5', ''), ('0.50', ''))
     """
     if not finite(value):
         return MISSING, ""
     value = float(value)
-    if not (finite(low) and finite(high)):
-        return _short(value), ""
-    decimals = decimals_for(value, low, high)
-    if decimals is None:
-        return _short(value), f"{number(low)} to {number(high)}"
-    return fixed(
-        value, decimals
-    ), f"{fixed(float(low), decimals)} to {fixed(float(high), decimals)}"
+    known = finite(low) and finite(high)
+    if decimals is None and known and float(high) > float(low) and abs(value) < 1e6:
+        decimals = max(0, 1 - math.floor(math.log10((float(high) - float(low)) / 2)))
+        decimals = decimals if decimals <= 4 else None
+
+    def show(number_: float) -> str:
+        return _short(number_) if decimals is None else fixed(number_, decimals)
+
+    return show(value), f"{show(float(low))} to {show(float(high))}" if known else ""
 
 
 def percent(value: Any, low: Any = None, high: Any = None) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from iceframe.report.words import GLOSSARY, METRICS
 from iceframe.workflow.view import RunView
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from markupsafe import Markup
 
 
@@ -42,9 +43,25 @@ def write_report(view: RunView, path: Path) -> Path:
 
 def render(summary: Summary, drawings: Drawings) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
+
+    library, script = get_plotlyjs(), asset("report.js")
+    return template("report.html").render(
+        report=summary,
+        drawings=drawings,
+        style=Markup(asset("report.css")),
+        library=Markup(library),
+        script=Markup(script),
+        colours=Markup(json.dumps(DARK)),
+        policy=f"script-src {_hash(library)} {_hash(script)}",
+        glossary=[*GLOSSARY.items(), *((w.label, w.tip) for w in METRICS.values() if w.tip)],
+    )
+
+
+def template(name: str) -> Template:
+    """A template of this package: everything that it shows is escaped, nothing may be undefined."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("iceframe.report"),
@@ -55,18 +72,7 @@ def render(summary: Summary, drawings: Drawings) -> str:
     )
     environment.filters["prose"] = prose
     environment.filters["linked"] = linked
-    library, script = get_plotlyjs(), _asset("report.js")
-    colours = json.dumps(DARK)
-    return environment.get_template("report.html").render(
-        report=summary,
-        drawings=drawings,
-        style=Markup(_asset("report.css")),
-        library=Markup(library),
-        script=Markup(script),
-        colours=Markup(colours),
-        policy=f"script-src {_hash(library)} {_hash(script)}",
-        glossary=[*GLOSSARY.items(), *((w.label, w.tip) for w in METRICS.values() if w.tip)],
-    )
+    return environment.get_template(name)
 
 
 def prose(text: str) -> Markup:
@@ -79,7 +85,8 @@ def prose(text: str) -> Markup:
     """
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    unbroken = re.sub(r"\bP ([=<>≤≥]) (?=\d)", "P\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", text)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(unbroken))))
 
 
 _LINK = re.compile(
@@ -106,7 +113,8 @@ def linked(text: str) -> Markup:
     return Markup(_LINK.sub(anchor, str(escape(text))))
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file beside the templates."""
     return files("iceframe.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 

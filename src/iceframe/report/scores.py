@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from iceframe.report.numbers import MISSING, finite, number, percent, seconds, with_interval
+from iceframe.report.numbers import MISSING, finite, percent, seconds, with_interval
 from iceframe.report.words import canonical, word
 from iceframe.workflow.view import RunView
 
@@ -29,6 +30,7 @@ class Score:
     unit: str = ""
     n: int = 0
     note: str = ""
+    decimals: int | None = None
 
     @property
     def known(self) -> bool:
@@ -41,9 +43,7 @@ class Score:
             return percent(self.value, self.low, self.high)
         if show == "seconds":
             return seconds(self.value), ""
-        if show == "count" and not finite(self.low):
-            return number(self.value), ""
-        return with_interval(self.value, self.low, self.high)
+        return with_interval(self.value, self.low, self.high, self.decimals)
 
     @property
     def text(self) -> str:
@@ -85,6 +85,7 @@ class Scores:
             self._add(str(record["axis"]), record, view.unit)
         for record in view.costs.to_dict("records"):
             self._add("cost", record, "")
+        self._align()
         self.rows = self._ordered(view)
         self.loss = self._loss(view)
 
@@ -105,6 +106,14 @@ class Scores:
             n=int(record["n"]) if finite(record.get("n")) else 0,
             note=str(record.get("note") or ""),
         )
+
+    def _align(self) -> None:
+        """Give all values of a metric the same decimals, so that a column can be compared."""
+        for metric in self._axes:
+            keys = [key for key in self._scores if key[1] == metric and self._scores[key].known]
+            decimals = common_decimals([self._scores[key] for key in keys])
+            for key in keys:
+                self._scores[key] = replace(self._scores[key], decimals=decimals)
 
     def _ordered(self, view: RunView) -> tuple[Row, ...]:
         names = list(view.rungs) + [n for n, _ in self._scores if n not in view.rungs]
@@ -156,6 +165,33 @@ class Scores:
             return None
         pick = max if self.better(metric) == "higher" else min
         return pick(known, key=lambda name: self.get(name, metric).value)
+
+
+def common_decimals(scores: list[Score]) -> int | None:
+    """Decimals for one metric over all rungs: what the typical interval supports.
+
+    Counts need none, shares of one get two; numbers that need an exponent keep their own.
+
+    Examples
+    --------
+    >>> common_decimals([Score("mae", 87.3, 80.1, 94.9), Score("mae", 230.0, 214.0, 246.0)])
+    0
+    >>> common_decimals([Score("gdf", 58.2, 50.0, 66.0)]), common_decimals([Score("c2", 0.12)])
+    (0, 2)
+    """
+    if not scores:
+        return None
+    show = word(scores[0].metric).show
+    if show == "share":
+        return 2
+    largest = max(abs(score.value) for score in scores)
+    if show == "count":
+        return 0 if 10 <= largest < 1e6 else None
+    halves = [(s.high - s.low) / 2 for s in scores if finite(s.low) and s.high > s.low]
+    if not halves or largest >= 1e6:
+        return None
+    decimals = 1 - math.floor(math.log10(sorted(halves)[len(halves) // 2]))
+    return max(0, decimals) if decimals <= 4 else None
 
 
 def _float(value: Any) -> float:

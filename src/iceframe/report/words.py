@@ -1,11 +1,11 @@
-"""The words of the page: what each metric is called, how it is shown, and what it means in a line."""
+"""The words of the page: what a metric is called, how it is shown, what it means in a line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Show = Literal["plain", "percent", "seconds", "count"]
+Show = Literal["plain", "share", "percent", "seconds", "count"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,10 @@ class Word:
 
 METRICS: dict[str, Word] = {
     "complexity": Word(
-        "Complexity C",
+        "Complexity",
         "Measured complexity from 0 (a constant) to 1 (memorises everything): "
         "half C1, a quarter C2, a quarter C3.",
+        "share",
     ),
     "gdf": Word(
         "GDF",
@@ -29,13 +30,18 @@ METRICS: dict[str, Word] = {
         "it had. Least squares with p terms gives p; a model that memorises gives n.",
         "count",
     ),
-    "c1": Word("C1, flexibility", "Degrees of freedom on a scale from 0 to 1: ln(1+GDF)/ln(1+n)."),
+    "c1": Word(
+        "C1, flexibility", "Degrees of freedom on a scale from 0 to 1: ln(1+GDF)/ln(1+n).", "share"
+    ),
     "c2": Word(
         "C2, non-additivity",
         "Share of the model that no sum of single-feature curves can reproduce: interactions.",
+        "share",
     ),
     "c3": Word(
-        "C3, breadth", "Share of the features that the model effectively relies on (entropy)."
+        "C3, breadth",
+        "Share of the features that the model effectively relies on (entropy).",
+        "share",
     ),
     "mae": Word("Mean absolute error", "Average distance between prediction and measurement."),
     "rmse": Word(
@@ -73,23 +79,29 @@ METRICS: dict[str, Word] = {
         "Faithfulness",
         "Agreement of the explanation with what the model really does when a feature is changed; "
         "1 is perfect, 0 is chance.",
+        "share",
     ),
     "stability": Word(
-        "Stability", "Agreement of explanations between models trained from different seeds."
+        "Stability",
+        "Agreement of explanations between models trained from different seeds.",
+        "share",
     ),
     "resample_stability": Word(
         "Stability under resampling",
         "Agreement of explanations between fits to two halves of the data.",
+        "share",
     ),
     "compactness": Word(
-        "Compactness", "How few features carry the explanation; 1 means that a single one does."
+        "Compactness",
+        "How few features carry the explanation; 1 means that a single one does.",
+        "share",
     ),
     "completeness": Word(
         "Completeness gap",
         "What the attributions leave unexplained of the prediction; 0 is complete.",
     ),
     "physical_agreement": Word(
-        "Physical agreement", "Agreement of the map with the exact physical sensitivity."
+        "Physical agreement", "Agreement of the map with the exact physical sensitivity.", "share"
     ),
     "parameters": Word("Parameters", "Numbers stored in the fitted model.", "count"),
     "fit_seconds": Word("Time to fit", "Seconds to fit one fold.", "seconds"),

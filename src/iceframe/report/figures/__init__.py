@@ -1,1 +1,1 @@
-"""The figures, one file a family, as Plotly graph objects that the page draws when they are seen."""
+"""The figures, one file a family, as Plotly graph objects that the page draws when seen."""

@@ -27,16 +27,24 @@ def intervals(
     widths = tuple(_widths(predictions, row.name, unit, task) for row in scores.rows)
     if not any(score.known for score in (*coverage, *widths)):
         return None
-    kind = "set size" if task == "classification" else "interval width"
-    hint = "mean number of classes" if task == "classification" else "median and middle 90 %"
+    sets = task == "classification"
+    hint = "mean number of classes" if sets else "median and middle 90 %"
     panels = (
         Panel(
-            "Coverage", f"dashed: the promised {100 * level:.0f} %", coverage,
-            span=_span(coverage, level), reference=level, tick_format=".0%",
+            "Coverage",
+            f"dashed: the promised {100 * level:.0f} %",
+            coverage,
+            span=_span(coverage, level),
+            reference=level,
+            tick_format=".0%",
         ),
-        Panel(kind.capitalize(), ", ".join(filter(None, [hint, unit if task == "regression" else ""])),
-              widths, span=_from_zero(widths)),
-    )  # fmt: skip
+        Panel(
+            "Set size" if sets else "Interval width",
+            f"{hint}, {unit}" if unit and not sets else hint,
+            widths,
+            span=_from_zero(widths),
+        ),
+    )
     figure, height, narrow = panel_rows(scores.rows, panels)
     caption = (
         "Intervals are made from held-out errors (conformal prediction). Coverage left of the "
@@ -101,7 +109,7 @@ def reliability(
     )
     caption = (
         "All classes pooled, in bins of equal counts. On the dashed line, a stated 70 % comes true "
-        "in 70 % of cases; below it the model is overconfident. Blue: the chosen rung; grey: others."
+        "in 70 % of cases; below it the model is overconfident. Blue is the chosen rung."
     )
     return Drawing(figure, "Can its probabilities be believed?", caption, height, {"height": 340})
 

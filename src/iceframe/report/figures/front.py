@@ -28,20 +28,21 @@ def pareto(scores: Scores) -> Drawing | None:
     _front_line(figure, [points[i] for i in front])
     _dots(figure, [p for p in points if p[3].known], known=True)
     _dots(figure, [p for p in points if not p[3].known], known=False)
-    _labels(figure, points, higher)
+    _ring(figure, [p for p in points if p[0].chosen])
+    _labels(figure, points)
     loss = word(scores.loss)
     percent = {"tickformat": ".0%"} if loss.show == "percent" else {}
     figure.update_layout(
-        xaxis=axis("Complexity C →", rangemode="tozero"),
+        xaxis=axis("Complexity →", range=[0, 1.14 * max(*(p[1].value for p in points), 0.05)]),
         yaxis=axis(with_unit(loss.label, scores.unit(scores.loss)), **percent),
-        margin={"l": 64, "r": 24, "t": 24, "b": 56},
+        margin={"l": 64, "r": 24, "t": 16, "b": 56},
     )
     return Drawing(
         figure,
         "What complexity buys",
         f"The line joins rungs that nothing simpler beats. Best is "
         f"{'top' if higher else 'bottom'} left. The ring marks the chosen rung; lines are 90 % "
-        "intervals. Grey: faithfulness not measured.",
+        "intervals.",
         height,
         {"height": 380, "margin.l": 48},
     )
@@ -95,26 +96,18 @@ def _dots(figure: go.Figure, points: list[Point], *, known: bool) -> None:
     if not points:
         return
     marker: dict = {
-        "size": [19 if row.chosen else 14 for row, *_ in points],
-        "line": {
-            "color": [ACCENT if row.chosen else PAPER for row, *_ in points],
-            "width": [3.5 if row.chosen else 1.5 for row, *_ in points],
-        },
+        "size": 15,
+        "line": {"color": PAPER, "width": 1.5},
         "opacity": 1,
     }
     if known:
         marker |= {
             "color": [p[3].value for p in points],
             "colorscale": [list(stop) for stop in SEQUENTIAL],
-            "cmin": min([0.0, *(p[3].value for p in points)]),
+            "cmin": 0,
             "cmax": 1,
-            "colorbar": {
-                "title": {"text": "Faithfulness", "side": "top", "font": {"size": 11.5}},
-                "orientation": "h", "thickness": 8, "len": 0.3, "lenmode": "fraction",
-                "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "outlinewidth": 0,
-                "tickvals": [0, 0.5, 1], "tickfont": {"size": 11},
-            },
-        }  # fmt: skip
+            "showscale": False,
+        }
     else:
         marker["color"] = FAINT
     figure.add_trace(
@@ -156,18 +149,34 @@ def _hover(point: Point) -> str:
     )
 
 
-def _labels(figure: go.Figure, points: list[Point], higher: bool) -> None:
-    """Names beside the dots; a name whose upper place is taken goes below its dot."""
+def _ring(figure: go.Figure, chosen: list[Point]) -> None:
+    import plotly.graph_objects as go
+
+    figure.add_trace(
+        go.Scatter(
+            x=[p[1].value for p in chosen],
+            y=[p[2].value for p in chosen],
+            mode="markers",
+            marker={"size": 25, "symbol": "circle-open", "color": ACCENT, "line": {"width": 2.2}},
+            hoverinfo="skip",
+            cliponaxis=False,
+        )
+    )
+
+
+def _labels(figure: go.Figure, points: list[Point]) -> None:
+    """Names above and right of the dots, clear of the front; below where that place is taken."""
     xs, ys = [p[1].value for p in points], [p[2].value for p in points]
-    width, height = (max(xs) - min(0.0, *xs)) or 1.0, (max(ys) - min(ys)) or 1.0
+    width, height = max(0.0, *xs) or 1.0, (max(ys) - min(ys)) or 1.0
     above: list[tuple[float, float]] = []
     for row, complexity, loss, _ in points:
         x, y = complexity.value / width, loss.value / height
-        crowded = any(abs(x - a) < 0.12 and abs(y - b) < 0.07 for a, b in above)
+        crowded = any(abs(x - a) < 0.13 and abs(y - b) < 0.08 for a, b in above)
         if not crowded:
             above.append((x, y))
         figure.add_annotation(
-            x=complexity.value, y=loss.value, showarrow=False, yshift=-20 if crowded else 20,
+            x=complexity.value, y=loss.value, showarrow=False, xanchor="left", xshift=5,
+            yshift=-19 if crowded else 19,
             text=f"<b>{safe(row.name)}</b>" if row.chosen else safe(row.name),
             font={"size": 12, "color": INK if row.chosen else SOFT},
         )  # fmt: skip

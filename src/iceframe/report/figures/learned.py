@@ -34,10 +34,13 @@ def importances(terms: Sequence[Term], n_terms: int, signed: bool) -> Drawing | 
             orientation="h",
             marker={"color": [WARM if v < 0 else ACCENT for v in values], "line": {"width": 0}},
             width=0.62,
-            hovertext=[f"<b>{safe(t['term'])}</b><br>{number(v)}" for t, v in zip(terms, values, strict=True)],
+            hovertext=[
+                f"<b>{safe(term['term'])}</b><br>{number(value)}"
+                for term, value in zip(terms, values, strict=True)
+            ],
             hoverinfo="text",
         )
-    )  # fmt: skip
+    )
     figure.update_layout(
         xaxis=axis("Coefficient of the standardised feature" if signed else "Importance", nticks=6)
         | {"zeroline": signed, "zerolinecolor": SOFT, "zerolinewidth": 1},

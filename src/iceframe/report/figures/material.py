@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from iceframe.report.figures.style import Drawing, axis, canvas, safe, short, with_unit
-from iceframe.report.palette import ACCENT, INK, PAPER
+from iceframe.report.palette import FAINT, INK
 
 MAX_CLASSES = 30
 
@@ -34,7 +34,7 @@ def _histogram(values: np.ndarray, name: str, unit: str) -> Drawing:
         go.Bar(
             x=(edges[:-1] + edges[1:]) / 2,
             y=counts,
-            marker={"color": ACCENT, "line": {"color": PAPER, "width": 0}},
+            marker={"color": FAINT, "line": {"width": 0}},
             hovertext=[
                 f"{low:.4g} to {high:.4g} {safe(unit)}<br>{n} samples"
                 for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
@@ -63,7 +63,7 @@ def _classes(values: pd.Series) -> Drawing:
             y=list(range(len(shown))),
             orientation="h",
             width=0.62,
-            marker={"color": ACCENT, "line": {"width": 0}},
+            marker={"color": FAINT, "line": {"width": 0}},
             text=[str(n) for n in shown],
             textposition="outside",
             cliponaxis=False,

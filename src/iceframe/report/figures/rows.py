@@ -138,7 +138,8 @@ def _reach(high: float, low: float) -> float:
 def _unknown(figure: go.Figure, k: int, score: Score, x: str, y: str) -> None:
     figure.add_annotation(
         x=0, xref=f"{x} domain", y=k, yref=y, text="not measured", showarrow=False, xanchor="left",
-        xshift=6, font={"size": 11, "color": FAINT}, hovertext=safe(score.note) or None,
+        xshift=6, font={"size": 11, "color": FAINT}, bgcolor=PAPER,
+        hovertext=safe(score.note) or None,
     )  # fmt: skip
 
 

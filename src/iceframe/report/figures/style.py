@@ -79,6 +79,7 @@ def axis(title: str = "", **options: Any) -> dict[str, Any]:
         "zeroline": False,
         "showline": False,
         "ticks": "",
+        "ticklabelstandoff": 6,
         "tickfont": {"size": 11.5, "color": SOFT},
         "automargin": True,
         "fixedrange": True,

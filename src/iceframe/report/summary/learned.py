@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from iceframe.core.values import Task
 from iceframe.report.figures.maps import Pictures, draw_maps
 from iceframe.report.numbers import finite, number, percent, plain_value, with_interval
 from iceframe.report.scores import Row, Scores
 from iceframe.workflow.view import Example, RungView, RunView
 
-SHOWN_CONTRIBUTIONS = 8
+SHOWN_BARS = 8
 SHOWN_TERMS = 15
 SHOWN_CURVES = 6
 
@@ -93,7 +94,7 @@ def _of_rung(view: RunView, row: Row, rung: RungView) -> Learned:
     curves = tuple(t for t in terms if drawable(t))[:SHOWN_CURVES]
     pictures, limit = draw_maps(rung.examples)
     cases = tuple(
-        _case(view, example, picture)
+        case_of(example, picture, view.task, view.unit)
         for example, picture in zip(rung.examples, pictures, strict=True)
     )
     return Learned(
@@ -117,23 +118,24 @@ def drawable(term: Mapping[str, Any]) -> bool:
     return all(np.isscalar(level) for level in x)
 
 
-def _case(view: RunView, example: Example, pictures: Pictures | None) -> Case:
+def case_of(
+    example: Example, pictures: Pictures | None, task: Task, unit: str, bars: int = SHOWN_BARS
+) -> Case:
+    """One explained sample as the page shows it, with at most ``bars`` contributions."""
     text, interval, verdict, missed, strip = (
-        _class_answer(example)
-        if view.task == "classification"
-        else _number_answer(example, view.unit)
+        _class_answer(example) if task == "classification" else _number_answer(example, unit)
     )
-    bars, rest = _bars(example)
+    shown, rest = _bars(example, bars)
     gap = percent(example.completeness_gap)[0] if finite(example.completeness_gap) else ""
     return Case(
         id=str(example.id),
         prediction=text,
-        truth=_truth(example, view),
+        truth=_truth(example, unit),
         interval=interval,
         verdict=verdict,
         missed=missed,
         strip=strip,
-        bars=bars,
+        bars=shown,
         rest=rest,
         pictures=pictures,
         method=example.method,
@@ -141,11 +143,11 @@ def _case(view: RunView, example: Example, pictures: Pictures | None) -> Case:
     )
 
 
-def _truth(example: Example, view: RunView) -> str:
+def _truth(example: Example, unit: str) -> str:
     if example.truth is None or (isinstance(example.truth, float) and math.isnan(example.truth)):
         return "not measured"
     text = plain_value(example.truth)
-    return f"{text} {view.unit}".strip() if finite(example.truth) else text
+    return f"{text} {unit}".strip() if finite(example.truth) else text
 
 
 _Answer = tuple[str, str, str, bool, Strip | None]
@@ -188,7 +190,7 @@ def _strip(example: Example) -> Strip | None:
     )
 
 
-def _bars(example: Example) -> tuple[tuple[Bar, ...], str]:
+def _bars(example: Example, n: int) -> tuple[tuple[Bar, ...], str]:
     """The largest contributions; what the others add up to."""
     given = list(example.feature_values) + [None] * len(example.names)
     rows = [
@@ -197,7 +199,7 @@ def _bars(example: Example) -> tuple[tuple[Bar, ...], str]:
         if finite(part)
     ]
     rows.sort(key=lambda row: -abs(row[2]))
-    shown, others = rows[:SHOWN_CONTRIBUTIONS], rows[SHOWN_CONTRIBUTIONS:]
+    shown, others = rows[:n], rows[n:]
     largest = max((abs(part) for _, _, part in shown), default=0.0) or 1.0
     bars = []
     for name, value, part in shown:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from iceframe.core.values import Finding
-from iceframe.report.numbers import finite, number, plain_value
-from iceframe.report.scores import Scores
+from iceframe.report.numbers import finite, plain_value
+from iceframe.report.scores import Score, Scores
 from iceframe.report.words import word
 from iceframe.workflow.view import RunView
 
@@ -19,7 +19,7 @@ _SAYINGS = {
     "note": "Worth knowing; nothing here is likely to mislead.",
     "clean": "The audit found nothing wrong.",
 }
-SHOWN_SAMPLES = 12
+SHOWN_CUES = 5
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,11 @@ class Nuisance:
 
     metric: str
     score: str
+    interval: str
     chance: str
     best: str
     cues: str
+    flagged: bool
 
 
 @dataclass(frozen=True)
@@ -63,26 +65,24 @@ def material(view: RunView, scores: Scores) -> Material:
 
 
 def _nuisance(view: RunView, scores: Scores) -> Nuisance | None:
-    found = view.audit.facts.get("nuisance") or view.facts.get("nuisance")
-    if not isinstance(found, Mapping):
+    """The audit's nuisance baseline, if it has one, beside the best rung."""
+    found = view.audit.facts.get("nuisance")
+    if not isinstance(found, Mapping) or not finite(found.get("score")):
         return None
-    score = next(
-        (found[k] for k in ("score", "value", "accuracy", "r2") if finite(found.get(k))), None
-    )
-    if score is None:
-        return None
-    metric = str(
-        found.get("metric") or ("r2" if view.task == "regression" else "balanced_accuracy")
-    )
+    metric = str(found["metric"])
     best = scores.best(metric)
-    chance = next((found[k] for k in ("dummy", "chance", "baseline") if finite(found.get(k))), None)
-    cues = found.get("cues") or found.get("features") or ()
+    cues = [str(cue).replace("_", " ") for cue in found.get("cues", ())]
+    more = f" and {len(cues) - SHOWN_CUES} more" if len(cues) > SHOWN_CUES else ""
+    value, low, high = (float(found.get(key, "nan")) for key in ("score", "low", "high"))
+    own = Score(metric, value, low, high)
     return Nuisance(
         metric=word(metric).label,
-        score=number(score),
-        chance=number(chance) if chance is not None else "",
+        score=own.text,
+        interval=own.interval,
+        chance=Score(metric, float(found["chance"])).text if finite(found.get("chance")) else "",
         best=scores.get(best, metric).text if best else "",
-        cues=", ".join(str(cue) for cue in cues) if not isinstance(cues, str) else cues,
+        cues=", ".join(cues[:SHOWN_CUES]) + more,
+        flagged=bool(found.get("flagged")),
     )
 
 
@@ -96,11 +96,12 @@ def _facts(view: RunView) -> tuple[tuple[str, str], ...]:
         "fingerprint": "Fingerprint",
     }
     rows = [(label, view.facts[key]) for key, label in labels.items() if _present(view.facts, key)]
-    notes = view.facts.get("notes") or ()
-    notes = [notes] if isinstance(notes, str) else list(notes)
-    return tuple((label, _text(value)) for label, value in rows) + tuple(
-        ("Note", str(note)) for note in notes
-    )
+    known = [(label, _text(value)) for label, value in rows]
+    repeat = view.audit.facts.get("repeat_error")
+    if finite(repeat):
+        known.append(("Repeat error", f"{plain_value(repeat)} {view.unit}".strip()))
+    known += [("Note", str(note)) for note in view.facts.get("notes") or ()]
+    return tuple(known)
 
 
 def _present(facts: Mapping[str, Any], key: str) -> bool:

@@ -1,4 +1,4 @@
-"""The verdict: which rung, how sure, and why, in sentences that a materials scientist understands."""
+"""The verdict: which rung, how sure, and why, in sentences for a materials scientist."""
 
 from __future__ import annotations
 
@@ -58,6 +58,9 @@ def verdict(view: RunView, scores: Scores) -> Verdict:
     )
 
 
+_PLURALS = ("trees", "forests", "neighbours", "machines", "ensembles")
+
+
 def called(title: str) -> str:
     """A rung's title inside a sentence, with its article.
 
@@ -68,15 +71,18 @@ def called(title: str) -> str:
     >>> called("Extra trees"), called("Small CNN"), called("Mean")
     ('extra trees', 'a small CNN', 'the mean')
     """
-    first = title.split(" ", 1)[0]
-    spoken = title if first.isupper() else title[:1].lower() + title[1:]
-    last = spoken.rsplit(" ", 1)[-1].rstrip(")")
-    if last in ("regression", "mean", "majority") or (
-        last.endswith("s") and not last.endswith("ss")
-    ):
-        return f"the {spoken}" if last in ("mean", "majority") else spoken
-    vowel = spoken[:1] in "aeiou" or (first.isupper() and spoken[:1] in "AEFHILMNORSX")
+    first, last = title.split(" ", 1)[0], title.rsplit(" ", 1)[-1].lower()
+    spoken = title if first.isupper() or first == "Gaussian" else title[:1].lower() + title[1:]
+    if last in ("mean", "majority"):
+        return f"the {spoken}"
+    if last == "regression" or _plural(title):
+        return spoken
+    vowel = spoken[:1] in ("AEFHILMNORSX" if first.isupper() else "aeiou")
     return f"{'an' if vowel else 'a'} {spoken}"
+
+
+def _plural(title: str) -> bool:
+    return title.rsplit(" ", 1)[-1].lower() in _PLURALS
 
 
 def _closest(scores: Scores) -> Row | None:
@@ -90,14 +96,16 @@ def _headline(view: RunView, chosen: Row | None, status: str) -> str:
         if status == "INFEASIBLE":
             return f"No model on this ladder predicts {target} as well as was asked."
         return f"No model of {target} can be recommended yet."
-    model = called(chosen.title)
+    model, many = called(chosen.title), _plural(chosen.title)
+    be = "are" if many else "is"
     if status == "BUDGET_EXHAUSTED":
-        return f"So far, {model} is the simplest adequate model of {target}."
+        return f"So far, {model} {be} the simplest adequate model of {target}."
     if status == "OSCILLATING":
-        return f"For {target}, {model} is one defensible choice, but not a settled one."
+        return f"For {target}, {model} {be} one defensible choice, but not a settled one."
     if status == "INFEASIBLE":
-        return f"No model predicts {target} as well as was asked; {model} comes closest."
-    return f"To predict {target}, {model} is as complex as the model needs to be."
+        closest = f"{model} {'come' if many else 'comes'} closest"
+        return f"No model predicts {target} as well as was asked; {closest}."
+    return f"To predict {target}, {model} {be} as complex as the model needs to be."
 
 
 def _lede(view: RunView, scores: Scores, chosen: Row) -> tuple[str, ...]:

@@ -4,7 +4,6 @@
   const dark = JSON.parse(document.getElementById("colours").textContent);
   const config = { displayModeBar: false, responsive: true };
   const narrowBelow = 560;
-  const paperWidth = 680;
   const drawn = new Map(); // plot element -> "theme/width class" that it was drawn for
   let printing = false;
 
@@ -97,7 +96,6 @@
   addEventListener("beforeprint", () => {
     printing = true;
     root.classList.add("printing");
-    root.style.setProperty("--paper-width", `${paperWidth}px`);
     root.dataset.theme = "light";
     for (const details of document.querySelectorAll("details:not([open])")) {
       details.open = true;
