@@ -3,9 +3,10 @@
     P(k) = |F[w (g − ḡ)]|²
     feature_j = log10( mean of P over the band j / mean of P over all k ≠ 0 )
 
-w is a Hann window (one where the image is periodic), the bands are half an octave of wavelength
-wide, from 2 pixels to half the shortest side. White noise gives 0 in every band; the values do
-not depend on brightness or contrast. A band without power counts as 10⁻⁹ of the mean.
+w is a Hann window (one where the image is periodic) and ḡ the mean under it; the bands are half an
+octave of wavelength wide, from 2 pixels to half the shortest side. White noise gives 0 in every
+band; the values do not depend on brightness or contrast. A band without power counts as 10⁻⁹ of
+the mean.
 
 Torquato 2002, §2.2.5 (spectral density), doi:10.1007/978-1-4757-6355-3;
 Field 1987 (images), doi:10.1364/JOSAA.4.002379
@@ -19,7 +20,6 @@ from typing import ClassVar
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from scipy import sparse
 
 from iceframe.core.errors import InputError
@@ -61,11 +61,9 @@ class PowerSpectrum(ImageDescriptor):
         values = fields.astype(np.float64)
         axes = tuple(range(1, values.ndim))
         constant = np.ptp(values, axis=axes) == 0
-        values -= values.mean(axis=axes, keepdims=True)
-        if not self.format.periodic:
-            for axis, n in zip(axes, self.format.grid, strict=True):
-                shape = [-1 if a == axis else 1 for a in range(values.ndim)]
-                values *= scipy.signal.windows.hann(n, sym=False).reshape(shape)
+        window = self._window()
+        values -= (values * window).mean(axis=axes, keepdims=True) / window.mean()
+        values *= window
         spectrum = scipy.fft.rfftn(values, axes=axes)
         power = (spectrum.real**2 + spectrum.imag**2).reshape(len(values), -1)
         in_bands, everywhere = _averages(self.format.grid)
@@ -73,6 +71,15 @@ class PowerSpectrum(ImageDescriptor):
         total[constant] = np.nan
         relative = (in_bands @ power.T).T / total[:, None]
         return np.log10(np.maximum(relative, LEAST_POWER))
+
+    def _window(self) -> np.ndarray:
+        """Hann window on the grid, the same from both sides; one where the image is periodic."""
+        window = np.ones(self.format.grid)
+        if not self.format.periodic:
+            for axis, n in enumerate(self.format.grid):
+                profile = np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
+                window *= profile.reshape([-1 if a == axis else 1 for a in range(window.ndim)])
+        return window
 
 
 def bands(grid: tuple[int, ...]) -> tuple[float, ...]:
