@@ -137,8 +137,12 @@ def test_broken_csv(tmp_path: Path, content: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[1, 2]", '{"a": 1}', '{"a": [1], "b": [1, 2]}', "[" * 100_000, '{"columns": [], "data": [[1]]}']
-)  # fmt: skip
+    "content",
+    [
+        *("{", "[1, 2]", '{"a": 1}', '{"a": [1], "b": [1, 2]}', "[" * 100_000),
+        '{"columns": [], "data": [[1]]}',
+    ],
+)
 def test_broken_json(tmp_path: Path, content: str) -> None:
     path = tmp_path / "broken.json"
     path.write_text(content)

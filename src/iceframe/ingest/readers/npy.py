@@ -45,11 +45,11 @@ class Npy(ImageReader):
 
 def _mapped(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise InputError("File not found.", where=path) from error
     except Exception as error:  # the header is parsed as a Python literal: it can fail in any way
-        objects = "pickle" in str(error).lower() or "object" in str(error).lower()
+        objects = "Python objects" in str(error) or _looks_pickled(path)
         raise InputError(
             "This array holds Python objects; loading it could run code."
             if objects
@@ -58,11 +58,11 @@ def _mapped(path: Path) -> np.ndarray:
             got=str(error).splitlines()[0] if str(error) else type(error).__name__,
             hint="save it as a plain numeric array: numpy.save(path, array, allow_pickle=False)",
         ) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf":
         raise InputError(
             "This file does not hold a numeric array.",
             where=path,
-            got=str(getattr(array, "dtype", type(array).__name__)),
+            got=str(array.dtype),
         )
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise InputError(
@@ -72,6 +72,11 @@ def _mapped(path: Path) -> np.ndarray:
             allowed="(height, width), (height, width, 3 or 4) or (pages, height, width)",
         )
     return array
+
+
+def _looks_pickled(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"  # PROTO, the first opcode since protocol 2
 
 
 def _is_colour(array: np.ndarray) -> bool:

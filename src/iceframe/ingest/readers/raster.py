@@ -34,7 +34,7 @@ class Raster(ImageReader):
 
     def inspect(self, path: Path) -> Header:
         with _opened(path) as image:
-            exif = image.getexif()
+            exif = _exif(image)
             orientation = _orientation(exif)
             width, height = image.size[::-1] if orientation >= 5 else image.size
             bits = _BITS.get(image.mode, 8)
@@ -49,7 +49,7 @@ class Raster(ImageReader):
 
     def pixels(self, path: Path, page: int | None = None) -> np.ndarray:
         with _opened(path) as image:
-            orientation = _orientation(image.getexif())
+            orientation = _orientation(_exif(image))
             wide = image.mode == "I" and image.format == "PNG"
             if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "La", "RGBa"):
                 # A palette may hold colours: look them up before turning them to grey.
@@ -110,6 +110,13 @@ def _open_any_size(path: Path) -> Image.Image:
             return Image.open(path, formats=("PNG", "JPEG", "BMP", "MPO"))
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+def _exif(image: Image.Image) -> Any:
+    """EXIF that stands before the pixels: Pillow's PNG reader would decode them to look further."""
+    from PIL import Image as pillow
+
+    return pillow.Image.getexif(image)
 
 
 def _orientation(exif: Any) -> int:

@@ -160,7 +160,7 @@ def _grey(values: np.ndarray, axes: str, page: Any) -> np.ndarray:
             values = _cmyk_to_rgb(values)
         values = luma(values) if colours >= 3 else values[..., 0]
     elif page.photometric.name == _PALETTE and page.colormap is not None:
-        values = luma(np.moveaxis(np.asarray(page.colormap)[:, values], 0, -1) // 257).astype(
+        values = luma(np.moveaxis(np.asarray(page.colormap)[:, values], 0, -1) >> 8).astype(
             np.uint8
         )
     if page.photometric.name == _WHITE_IS_ZERO and values.dtype.kind in "ub":
