@@ -12,6 +12,7 @@ import difflib
 import importlib
 import importlib.metadata
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -47,6 +48,8 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self._broken: dict[str, str] = {}
         self._discovered = package is None
+        self._discovering = False
+        self._lock = threading.RLock()
 
     def register(self, name: str) -> Callable[[Any], Any]:
         """Class decorator (or plain call on an instance) that adds an entry under ``name``."""
@@ -64,7 +67,13 @@ class Registry(Generic[T]):
         """Import every module of the package and every entry point, once."""
         if self._discovered:
             return
-        self._discovered = True
+        with self._lock:  # threads wait here until all entries are in
+            if not self._discovering:
+                self._discovering = True
+                self._import_all()
+                self._discovered = True
+
+    def _import_all(self) -> None:
         assert self.package is not None
         package = importlib.import_module(self.package)
         for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
