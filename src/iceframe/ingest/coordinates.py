@@ -55,8 +55,8 @@ def coordinates(data: Dataset) -> Coordinates:
     --------
     >>> table = pd.DataFrame({"T": [20.0, 20.0], "route": ["cast", "forged"], "y": [1.0, 2.0]})
     >>> c = coordinates(Dataset(table, "y", "regression", ("T", "route")))
-    >>> c.values.tolist(), c.names, c.keys[0] == c.keys[1]
-    ([[20.0], [20.0]], ('T',), False)
+    >>> c.values.tolist(), c.names, c.keys.tolist()
+    ([[20.0], [20.0]], ('T',), [0, 1])
     """
     numbers: dict[str, np.ndarray] = {}
     texts: list[np.ndarray] = []
@@ -101,6 +101,8 @@ def element_fractions(formulas: pd.Series) -> tuple[dict[str, np.ndarray], np.nd
     readable (0 where they are)."""
     from pymatgen.core import Composition
 
+    from iceframe.ingest.compositions import plain_formula
+
     n = len(formulas)
     fractions: dict[str, np.ndarray] = {}
     unread = np.zeros(n, int)
@@ -108,7 +110,7 @@ def element_fractions(formulas: pd.Series) -> tuple[dict[str, np.ndarray], np.nd
     rows = pd.Series(np.arange(n)).groupby(codes).indices
     for code, formula in enumerate(distinct):
         try:
-            amounts = Composition(formula).fractional_composition.get_el_amt_dict()
+            amounts = Composition(plain_formula(formula)).fractional_composition.get_el_amt_dict()
         except ValueError:
             unread[rows[code]] = code + 1
             continue

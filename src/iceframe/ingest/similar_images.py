@@ -9,12 +9,13 @@
 3. Confirmation on a finer thumbnail. The correlation ``r`` of two independent images has variance
    ``1/N``, ``N = ΣA ΣB / Σ AB`` with power spectra ``A, B`` (Bartlett 1946; smooth or gridded
    images have few independent pixels), so ``z = artanh(r) √(N − 3)`` is compared with the normal
-   quantile at which all pairs and shifts together give 0.001 false alarms.
+   quantile at which all pairs and shifts together give 0.001 false alarms. Images of a few simple
+   shapes are more alike than that: ``z`` must also stand far out of what pairs of this set have.
 """
 
 from __future__ import annotations
 
-from itertools import permutations, product
+from itertools import combinations, permutations, product
 
 import numpy as np
 from scipy import fft
@@ -24,7 +25,7 @@ from scipy.stats import norm
 from iceframe.core.dataset import ImageSource
 
 SIDE = {2: 64, 3: 16}
-FINE_SIDE = {2: 192, 3: 48}
+FINE_SIDE = {2: 128, 3: 32}
 HASH_SIDE = {2: 16, 3: 6}
 HASH_DISTANCE = 0.3
 """Fraction of differing bits; independent images differ by 0.5 ± 0.03."""
@@ -32,6 +33,9 @@ MAX_SHIFT_PAIRS = 600_000
 FALSE_ALARMS = 1e-3
 FIXED_PATTERN_FROM = 30
 """Images from which the mean image is the fixed pattern and not the images themselves."""
+STANDS_OUT = 10.0
+"""Distance from the median ``z`` of pairs, in distances from their lower decile to their median."""
+NULL_IMAGES = 24
 CLIP = 2.5
 BLANK = 1e-4
 MEMORY = 2**26
@@ -66,9 +70,7 @@ def similar_images(
     n, dims = len(images), len(images.shape) - 1
     small = thumbnails(images, SIDE[dims]) if small is None else small
     shiftable = n * (n - 1) // 2 <= MAX_SHIFT_PAIRS
-    found: dict[tuple[int, int], tuple[float, str]] = {
-        pair: (1.0, "identical") for pair in _identical(small)
-    }
+    found = dict.fromkeys(_identical(small), (1.0, "identical"))
     flat = _texture(small, images.periodic)
     moves = _moves(images.shape[1:])
     threshold = norm.isf(FALSE_ALARMS / max(1, n * (n - 1) // 2 * small[0].size * len(moves)))
@@ -186,47 +188,71 @@ def _shift_candidates(flat: np.ndarray, threshold: float) -> list[tuple[int, int
     power = (np.abs(fft.fftn(flat, axes=axes)) ** 2).reshape(n, -1)
     power /= np.maximum(power.sum(axis=1, keepdims=True), 1e-12)
     effective = _effective_pixels(power, power)
-    pairs = []
+    z = np.zeros((n, n), np.float32)
     for i in range(n - 1):
         for start in range(i + 1, n, 64):
             others = half[start : start + 64]
             maps = fft.irfftn(half[i] * others.conj(), s=grid, axes=axes, overwrite_x=True)
             peak = maps.reshape(len(others), -1).max(axis=1)
-            z = _significance(peak, effective[i, start : start + 64])
-            pairs += [(i, int(start + k)) for k in np.flatnonzero(z > threshold)]
-    return pairs
+            z[i, start : start + 64] = _significance(peak, effective[i, start : start + 64])
+    all_pairs = z[np.triu_indices(n, 1)]
+    return [(int(i), int(j)) for i, j in np.argwhere(z > _stands_out(all_pairs, threshold))]
+
+
+def _stands_out(z: np.ndarray, threshold: float) -> float:
+    """The ``z`` that counts, given those of many pairs, nearly all of them of different places."""
+    if len(z) < NULL_IMAGES:
+        return threshold
+    low, middle = np.quantile(z, (0.1, 0.5))
+    return max(threshold, float(middle + STANDS_OUT * (middle - low)))
 
 
 def _confirmed(
     images: ImageSource, candidates: dict[tuple[int, int], Move], threshold: float
 ) -> dict[tuple[int, int], tuple[float, str]]:
-    """Candidates whose finer thumbnails correlate significantly, with ``r`` and what relates them."""
+    """Candidates whose finer thumbnails correlate significantly: ``r`` and what relates them."""
     if not candidates:
         return {}
-    dims = len(images.shape) - 1
-    rows = np.unique(np.array(list(candidates)))
-    place = {int(row): k for k, row in enumerate(rows)}
-    fine = _texture(thumbnails(images, FINE_SIDE[dims], rows), images.periodic, fixed=False)
+    grid = images.shape[1:]
+    usual = np.linspace(0, len(images) - 1, min(NULL_IMAGES, len(images))).astype(int)
+    rows = np.unique(np.concatenate([np.array(list(candidates)).ravel(), usual]))
+    fine = _texture(thumbnails(images, FINE_SIDE[len(grid)], rows), images.periodic, fixed=False)
+    picture = {int(row): image for row, image in zip(rows, fine, strict=True)}
+    waves = {row: fft.rfftn(image) for row, image in picture.items()}
+    null = [
+        _correlation_peak(waves[i], waves[j], fine.shape[1:])[2]
+        for i, j in combinations(dict.fromkeys(usual.tolist()), 2)
+    ]
+    threshold = _stands_out(np.array(null), threshold)
+    still = _moves(grid)[0]
     found = {}
     for (i, j), move in candidates.items():
-        r, shift, z = _correlation_peak(fine[place[i]], _apply(fine[place[j]], move))
+        other = waves[j] if move == still else fft.rfftn(_apply(picture[j], move))
+        r, shift, z = _correlation_peak(waves[i], other, fine.shape[1:])
         if z > threshold:
             found[i, j] = (r, _relation(move, shift, fine.shape[1:]))
     return found
 
 
-def _correlation_peak(a: np.ndarray, b: np.ndarray) -> tuple[float, tuple[int, ...], float]:
-    """Highest correlation over cyclic shifts, the shift in pixels, and its significance."""
-    fa, fb = fft.fftn(a), fft.fftn(b)
-    peak_map = fft.ifftn(fa * fb.conj()).real
-    at = np.unravel_index(int(peak_map.argmax()), peak_map.shape)
-    shift = tuple(
-        int(s - length if s > length // 2 else s) for s, length in zip(at, a.shape, strict=True)
-    )
-    pa, pb = (np.abs(f).ravel() ** 2 for f in (fa, fb))
-    effective = _effective_pixels(pa[None] / max(pa.sum(), 1e-12), pb[None] / max(pb.sum(), 1e-12))
-    r = float(peak_map[at])
-    return r, shift, float(_significance(np.array([[r]]), effective)[0, 0])
+def _correlation_peak(
+    a: np.ndarray, b: np.ndarray, grid: tuple[int, ...]
+) -> tuple[float, tuple[int, ...], float]:
+    """Highest correlation over cyclic shifts, the shift in pixels, and its significance.
+
+    ``a`` and ``b`` are real Fourier transforms of images of unit norm on ``grid``.
+    """
+    peaks = fft.irfftn(a * b.conj(), s=grid)
+    at = np.unravel_index(int(peaks.argmax()), peaks.shape)
+    shift = tuple(int(s if s <= side // 2 else s - side) for s, side in zip(at, grid, strict=True))
+    twice = np.full(a.shape[-1], 2.0)  # the half that a real transform leaves out
+    twice[0] = 1.0
+    if grid[-1] % 2 == 0:
+        twice[-1] = 1.0
+    power_a, power_b = np.abs(a) ** 2, np.abs(b) ** 2
+    overlap = (power_a * power_b * twice).sum()
+    effective = (power_a * twice).sum() * (power_b * twice).sum() / max(overlap, 1e-30)
+    r = float(peaks[at])
+    return r, shift, float(_significance(np.array(r), np.array(effective)))
 
 
 def _relation(move: Move, shift: tuple[int, ...], grid: tuple[int, ...]) -> str:

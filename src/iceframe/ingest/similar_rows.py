@@ -20,7 +20,7 @@ from iceframe.ingest.coordinates import Coordinates
 TOLERANCE = 0.01
 """Largest difference in any column, in robust standard deviations."""
 NEIGHBOUR = 10
-"""The neighbour whose distance sets the local scale; larger families of near-copies are not seen."""
+"""The neighbour whose distance sets the local scale; larger families of near-copies escape."""
 EXPECTED_FALSE_PAIRS = 0.05
 MAX_CANDIDATES = 5_000_000
 REFERENCE_ROWS = 400

@@ -21,7 +21,7 @@ from iceframe.core.errors import InputError, UsageError
 from iceframe.core.seeds import derive_seed, generator
 from iceframe.core.values import Fold, Splits
 from iceframe.ingest.balanced import assign_groups, even_clusters
-from iceframe.ingest.coordinates import coordinates
+from iceframe.ingest.coordinates import NORMAL_IQR, coordinates
 from iceframe.ingest.duplicates import duplicate_groups
 from iceframe.ingest.looks import looks
 
@@ -127,7 +127,7 @@ def _check_folds(data: Dataset, name: str, folds: int) -> None:
                 where=f"target '{data.target}'",
                 got=", ".join(f"{label}: {count}" for label, count in small.items()),
                 allowed=f"at least {folds} samples a class",
-                hint=f"use --folds {max(2, int(counts.min()))}, add samples, or merge or drop the class",
+                hint=f"use --folds {max(2, int(counts.min()))}, add samples, or merge the class",
             )
 
 
@@ -240,7 +240,7 @@ def _leave_out(data: Dataset, spec: str, column: str) -> Splits:
     everything = np.arange(len(data))
     made = [
         Fold(label, everything[groups != g], everything[groups == g])
-        for g, label in enumerate(_fold_names(names))
+        for g, label in enumerate(_fold_names(names.tolist()))
     ]
     return _splits(data, spec, *_drop_copies(data, made, notes))
 
@@ -288,10 +288,12 @@ def cluster_features(data: Dataset) -> np.ndarray:
     values = np.where(columns.missing, np.nan, columns.values)
     if data.images is not None:
         values = np.column_stack([values, looks(data.images).values])
-    middle = np.nanmedian(values, axis=0) if values.size else np.zeros(values.shape[1])
+    values = values[:, ~np.isnan(values).all(axis=0)]
+    if not values.size:
+        return values
+    low, middle, high = np.nanquantile(values, (0.25, 0.5, 0.75), axis=0)
     values = np.where(np.isnan(values), middle, values)
-    low, high = np.quantile(values, (0.25, 0.75), axis=0) if values.size else (middle, middle)
-    scale = np.where(high > low, (high - low) / 1.349, values.std(axis=0) if values.size else 0.0)
+    scale = np.where(high > low, (high - low) / NORMAL_IQR, values.std(axis=0))
     varies = scale > 0
     return np.clip((values[:, varies] - middle[varies]) / scale[varies], -3, 3)
 
