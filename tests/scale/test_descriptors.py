@@ -282,7 +282,9 @@ def test_intensity_against_scipy(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(found.values[:, found.names.index(name)], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["intensity", "two_point", "power_spectrum"])
+@pytest.mark.parametrize(
+    "name", ["gradient_orientation", "intensity", "two_point", "power_spectrum"]
+)
 def test_an_image_without_contrast_has_undefined_features_and_a_note(name: str) -> None:
     images = np.full((2, 32, 32), 0.3)
     images[1, ::2] = 0.9
@@ -425,6 +427,7 @@ def test_volumes(rng: np.random.Generator) -> None:
     noise = rng.random((1, 26, 27, 28))
     assert np.isfinite(described("local_binary_patterns", of_images(noise)).values).all()
     assert np.isfinite(described("power_spectrum", of_images(noise)).values).all()
+    assert np.isfinite(described("gradient_orientation", of_images(noise)).values).all()
 
 
 # ------------------------------------------------------------------------------- power spectrum
@@ -445,6 +448,43 @@ def test_a_wave_stands_in_its_own_band() -> None:
     low, high = (float(e) for e in top.split(" at ")[1].split(" px")[0].split("–"))
     assert low <= 8 <= high
     assert np.sort(found.values[0])[-2] < -5
+
+
+# ------------------------------------------------------------------------- orientation of edges
+
+
+def test_alignment_of_waves() -> None:
+    """Along x; along x in one half and y in the other; no direction anywhere."""
+    y, x = np.indices((96, 96))
+    along_x, along_y = np.sin(2 * np.pi * x / 12), np.sin(2 * np.pi * y / 12)
+    images = np.stack([along_x, np.where(x < 48, along_x, along_y), along_x + along_y])
+    found = described("gradient_orientation", of_images(0.5 + 0.2 * images, periodic=True))
+    local = found.values[:, found.names.index("local alignment at 1 px")]
+    everywhere = found.values[:, found.names.index("global alignment at 1 px")]
+    np.testing.assert_allclose(local[0], 1, atol=1e-6)
+    np.testing.assert_allclose(everywhere[0], 1, atol=1e-6)
+    assert local[1] > 0.8
+    assert everywhere[1] < 0.05
+    assert everywhere[2] == pytest.approx(0, abs=1e-6)
+    # ⟨|∇g|²⟩/var(g) = k² for a wave, less by what the Gaussian of one pixel takes away
+    k = 2 * np.pi / 12
+    assert value(found, "edge density at 1 px") == pytest.approx(k**2 * np.exp(-(k**2)), rel=1e-3)
+
+
+def test_alignment_in_a_volume() -> None:
+    z = np.indices((32, 32, 32))[0]
+    layers = 0.5 + 0.3 * np.sin(2 * np.pi * z / 8)
+    found = described("gradient_orientation", of_images(layers[None], periodic=True))
+    assert value(found, "global alignment at 1 px") == pytest.approx(1, abs=1e-6)
+
+
+def test_edges_in_one_corner_are_clustered(rng: np.random.Generator) -> None:
+    spread = rng.random((1, 64, 64))
+    corner = np.full((1, 64, 64), 0.5)
+    corner[:, :16, :16] = spread[:, :16, :16]
+    found = described("gradient_orientation", of_images(np.concatenate([spread, corner])))
+    clustering = found.values[:, found.names.index("edge clustering at 1 px")]
+    assert clustering[1] > 3 * clustering[0]
 
 
 # ------------------------------------------------------------------------- local binary patterns
@@ -512,7 +552,7 @@ def test_too_small_an_image_is_refused() -> None:
 
 # ----------------------------------------------------------------------------------- invariances
 
-TEXTURES = ["intensity", "local_binary_patterns", "power_spectrum"]
+TEXTURES = ["gradient_orientation", "intensity", "local_binary_patterns", "power_spectrum"]
 
 
 @pytest.mark.parametrize("periodic", [True, False])

@@ -39,7 +39,10 @@ def data(rng: np.random.Generator) -> Dataset:
 
 
 def test_defaults_follow_what_the_data_has(data: Dataset) -> None:
-    grey = ("intensity", "local_binary_patterns", "power_spectrum", "two_point")
+    grey = (
+        *("gradient_orientation", "intensity", "local_binary_patterns"),
+        *("power_spectrum", "two_point"),
+    )
     assert default_names(data) == ("columns", "element_fractions", "magpie", *grey)
     assert default_names(replace(data, features=(), composition=None)) == grey
     assert default_names(replace(data, images=None, composition=None)) == ("columns",)
@@ -57,14 +60,14 @@ def test_all_parts_side_by_side(data: Dataset) -> None:
     assert len(set(found.names)) == len(found.names)
     assert set(found.blocks) == {
         *("process", "fractions", "magpie", "intensity", "lbp"),
-        *("power_spectrum", "morphology", "two_point"),
+        *("orientation", "power_spectrum", "morphology", "two_point"),
     }
     assert sorted(p for b in found.blocks.values() for p in b) == list(range(len(found.names)))
     alone = Representer(["power_spectrum"]).fit(data).transform(data)
     at = list(found.blocks["power_spectrum"])
     np.testing.assert_array_equal(found.values[:, at], alone.values)
     assert tuple(found.names[i] for i in at) == alone.names
-    assert len(found.references) == 7
+    assert len(found.references) == 8
 
 
 def test_state_survives_json_and_needs_no_target(data: Dataset) -> None:

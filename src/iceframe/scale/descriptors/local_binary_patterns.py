@@ -22,16 +22,13 @@ import numpy as np
 
 from iceframe.core.errors import InputError
 from iceframe.scale.descriptor import DESCRIPTORS, Feature, ImageDescriptor
+from iceframe.scale.descriptors._coarse import LEAST_SIDE, block_mean, stays_periodic
 
 CIRCLES = ((8, 1), (16, 2), (24, 3))
 """Number of neighbours P and radius R in pixels (Ojala et al. 2002, table 2)."""
 
 FACTORS = (1, 2, 4)
 """Side in pixels of the squares that the image is averaged over."""
-
-LEAST_SIDE = 24
-"""A scale is used where at least so many pixels are left along each side, so that a histogram of
-26 values rests on some twenty pixels a value."""
 
 TIE = 1e-5
 """Grey levels this close count as equal: above float32 rounding, below 1/65535 of the range."""
@@ -84,8 +81,8 @@ class LocalBinaryPatterns(ImageDescriptor):
         parts = []
         for factor, points, radius in self._scales():
             coarse = block_mean(planes, factor)
-            exact = all(n % factor == 0 for n in planes.shape[1:])
-            parts.append(pattern_shares(coarse, points, radius, self.format.periodic and exact))
+            periodic = self.format.periodic and stays_periodic(planes.shape[1:], factor)
+            parts.append(pattern_shares(coarse, points, radius, periodic))
         return np.hstack(parts)
 
     def _scales(self) -> list[tuple[int, int, int]]:
@@ -101,22 +98,6 @@ class LocalBinaryPatterns(ImageDescriptor):
 
 def _label(points: int, radius: int) -> str:
     return f"P={points}, R={radius} px"
-
-
-def block_mean(planes: np.ndarray, factor: int) -> np.ndarray:
-    """Means over squares of ``factor`` pixels; what is left at the far edges is not used.
-
-    Examples
-    --------
-    >>> block_mean(np.array([[[1.0, 3.0, 9.0], [5.0, 7.0, 9.0]]]), 2).tolist()
-    [[[4.0]]]
-    """
-    if factor == 1:
-        return planes
-    b, height, width = planes.shape
-    rows, columns = height // factor, width // factor
-    cut = planes[:, : rows * factor, : columns * factor]
-    return cut.reshape(b, rows, factor, columns, factor).mean(axis=(2, 4))
 
 
 def pattern_shares(planes: np.ndarray, points: int, radius: float, periodic: bool) -> np.ndarray:
