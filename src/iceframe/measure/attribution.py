@@ -41,7 +41,7 @@ ROWS = 20_000  # table rows predicted at once
 IMAGES = 64  # images predicted at once
 STEPS = 64  # of the path integral
 PATCHES = 8  # occluded patches along each axis of an image
-PROBABILITY_FLOOR = 1e-6
+PROBABILITY_FLOOR = 1e-300  # keeps log-odds finite
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from iceframe.core.errors import InputError
 from iceframe.core.seeds import derive_seed, generator
 from iceframe.core.values import Task
+from iceframe.measure.additive import best_additive, imputed, two_dimensional
 
 BOOTSTRAP = 1000
 LEVEL = 0.95
-PROBABILITY_FLOOR = 1e-6  # keeps log-odds finite
 MAX_ROWS = 50_000  # rows a model is asked for at once
 
 
@@ -188,88 +187,19 @@ def non_additivity(f: np.ndarray, phi: np.ndarray, seed: int = 0, *, folds: int 
     -------
     Estimate in [0, 1] with a bootstrap interval over samples; ``surrogate_r2`` is the best R².
     """
-    f, phi = _two_dimensional(f), _imputed(phi)
+    f, phi = two_dimensional(f), imputed(phi)
     if _is_constant(f):
         return Estimate(0.0, 0.0, 0.0, len(f), "constant model", float("nan"))
-    best: tuple[float, np.ndarray, np.ndarray, str] | None = None
-    for scale, values in _scales(f):
-        for name, guess in _additive_guesses(values, phi, seed, folds):
-            lost = np.sum((values - guess) ** 2, axis=1)
-            total = np.sum((values - values.mean(0)) ** 2, axis=1)
-            ratio = float(lost.sum() / total.sum())
-            if best is None or ratio < best[0]:
-                best = (ratio, lost, total, f"{name}{scale}")
-    assert best is not None
-    ratio, lost, total, name = best
+    best = best_additive(f, phi, seed, folds)
     rng = generator(seed, "non-additivity", "bootstrap")
     draws = rng.integers(len(f), size=(BOOTSTRAP, len(f)))
-    spread = lost[draws].sum(1) / np.maximum(total[draws].sum(1), np.finfo(float).tiny)
+    total = np.maximum(best.total[draws].sum(1), np.finfo(float).tiny)
+    spread = best.lost[draws].sum(1) / total
     low, high = np.clip(np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), 0.0, 1.0)
-    value = float(np.clip(ratio, 0.0, 1.0))
+    value = float(np.clip(best.ratio, 0.0, 1.0))
     return Estimate(
-        value, min(float(low), value), max(float(high), value), len(f), name, 1.0 - ratio
+        value, min(float(low), value), max(float(high), value), len(f), best.name, 1.0 - best.ratio
     )
-
-
-def _scales(f: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """The model's outputs, and their log-odds where they are probabilities."""
-    if f.shape[1] == 1:
-        return [("", f)]
-    safe = np.clip(f, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
-    logs = np.log(safe)
-    columns = slice(1, None) if f.shape[1] == 2 else slice(None)  # two classes: one number
-    return [("", f[:, columns]), (" of log-odds", (logs - logs.mean(1, keepdims=True))[:, columns])]
-
-
-def _additive_guesses(
-    f: np.ndarray, phi: np.ndarray, seed: int, folds: int
-) -> list[tuple[str, np.ndarray]]:
-    """Out-of-fold values of each additive surrogate, ``(n, k)``."""
-    from sklearn.model_selection import KFold
-
-    n = len(f)
-    split = KFold(min(folds, n), shuffle=True, random_state=derive_seed(seed, "non-additivity"))
-    linear, spline, stumps = (np.empty_like(f) for _ in range(3))
-    for train, test in split.split(phi):
-        ridge = _ridge().fit(phi[train], f[train])
-        linear[test] = _two_dimensional(ridge.predict(phi[test]))
-        curved = _spline_ridge(len(train)).fit(phi[train], f[train])
-        spline[test] = _two_dimensional(curved.predict(phi[test]))
-        rest = f[train] - _two_dimensional(ridge.predict(phi[train]))
-        stumps[test] = linear[test] + _boosted(phi[train], rest, phi[test])
-    return [("ridge", linear), ("spline ridge", spline), ("ridge and boosted trees", stumps)]
-
-
-def _ridge() -> Any:
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 10)))
-
-
-def _spline_ridge(n: int) -> Any:
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import SplineTransformer, StandardScaler
-
-    knots = int(np.clip(n // 20, 4, 8))
-    splines = SplineTransformer(knots, degree=3, knots="uniform", extrapolation="linear")
-    return make_pipeline(StandardScaler(), splines, RidgeCV(np.logspace(-5, 3, 9)))
-
-
-def _boosted(phi: np.ndarray, f: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Boosted trees that each see one feature: additive by construction."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    columns = [
-        HistGradientBoostingRegressor(
-            max_iter=200, max_leaf_nodes=8, min_samples_leaf=5, learning_rate=0.1,
-            interaction_cst="no_interactions", early_stopping=False, random_state=0,
-        ).fit(phi, column).predict(new)
-        for column in f.T
-    ]  # fmt: skip
-    return np.stack(columns, axis=1)
 
 
 def effective_features(
@@ -295,7 +225,7 @@ def effective_features(
     ----------
     f : ``(n,)`` or ``(n, k)`` outputs at ``phi``. predict : ``(m, d)`` -> ``(m,)`` or ``(m, k)``.
     """
-    f = _two_dimensional(f)
+    f = two_dimensional(f)
     n, d = phi.shape
     if _is_constant(f):
         return Estimate(0.0, 0.0, 0.0, n, "constant model", shares=(0.0,) * d)
@@ -303,7 +233,7 @@ def effective_features(
     if predict is None:
         predict, quality, phi = _forest_surrogate(f, phi, seed)
         note = "permuted in an extra-trees surrogate"
-        f = _two_dimensional(predict(phi))
+        f = two_dimensional(predict(phi))
     changes = _permutation_changes(predict, f, phi, repeats, seed)
     importance = changes.sum(0)
     value = _effective_share(importance)
@@ -332,7 +262,7 @@ def _permutation_changes(
             columns = np.arange(start, min(start + at_once, d))
             batch = np.repeat(phi[None], len(columns), axis=0)  # (columns, n, d)
             batch[np.arange(len(columns)), :, columns] = phi[order][:, columns].T
-            moved = _two_dimensional(predict(batch.reshape(-1, d))).reshape(len(columns), n, -1)
+            moved = two_dimensional(predict(batch.reshape(-1, d))).reshape(len(columns), n, -1)
             changes[:, columns] += np.sum((moved - f) ** 2, axis=2).T / repeats
     return changes
 
@@ -350,7 +280,7 @@ def _forest_surrogate(
 ) -> tuple[Callable[[np.ndarray], np.ndarray], float, np.ndarray]:
     from sklearn.ensemble import ExtraTreesRegressor
 
-    phi = _imputed(phi)
+    phi = imputed(phi)
     target = f[:, 0] if f.shape[1] == 1 else f
     forest = ExtraTreesRegressor(
         200, bootstrap=True, oob_score=True, random_state=derive_seed(seed, "surrogate")
@@ -369,24 +299,7 @@ def composite(c1: float, c2: float, c3: float, weight: float = 0.5) -> float:
     return float(weight * c1 + (1.0 - weight) / 2.0 * (c2 + c3))
 
 
-def _two_dimensional(f: np.ndarray) -> np.ndarray:
-    f = np.asarray(f, float)
-    return f[:, None] if f.ndim == 1 else f
-
-
 def _is_constant(f: np.ndarray) -> bool:
     """Whether the outputs vary by no more than rounding."""
     scale = max(float(np.max(np.abs(f))), np.finfo(float).tiny)
     return bool(np.max(np.ptp(f, axis=0)) <= 1e-10 * scale)
-
-
-def _imputed(phi: np.ndarray) -> np.ndarray:
-    """Missing and infinite values at the column's median; constant columns stay."""
-    phi = np.where(np.isfinite(phi), phi, np.nan)
-    missing = np.isnan(phi)
-    if not missing.any():
-        return phi
-    filled = np.array(
-        [np.median(c[~m]) if not m.all() else 0.0 for c, m in zip(phi.T, missing.T, strict=True)]
-    )
-    return np.where(missing, filled, phi)
