@@ -167,4 +167,5 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable class of each row ``(n,)``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]

@@ -34,16 +34,16 @@ class _ImageNetwork(NetworkEstimator):
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (16, 32, 64, 64),
+        widths: Sequence[int] = (12, 24, 48, 48),
         periodic: bool = False,
         symmetries: Sequence[str] = (),
         factor: int | None = None,
         dropout: float = 0.0,
-        epochs: int = 40,
+        epochs: int = 60,
         batch_size: int = 32,
-        learning_rate: float = 5e-3,
+        learning_rate: float = 1e-2,
         weight_decay: float = 0.01,
-        patience: int = 20,
+        patience: int = 30,
         validation_fraction: float = 0.15,
         loss: str = "huber",
         label_smoothing: float = 0.05,
@@ -181,7 +181,8 @@ class ImageClassifier(ClassifierMixin, _ImageNetwork):
 
     def predict(self, X: ImageSource | np.ndarray) -> np.ndarray:
         """The most probable class of each image ``(n,)``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
 class Standardise(nn.Module):

@@ -61,7 +61,7 @@ class SmallCNN(nn.Module):
         self,
         channels: int,
         outputs: int,
-        widths: Sequence[int] = (16, 32, 64, 64),
+        widths: Sequence[int] = (12, 24, 48, 48),
         *,
         dimensions: int = 2,
         periodic: bool = False,
@@ -77,11 +77,11 @@ class SmallCNN(nn.Module):
             layers.append(
                 convolution(a, b, size, stride, size // 2, bias=False, padding_mode=padding)
             )
-            if 0 < i < last:  # before the norm, where it saves most
-                layers.append(pool(2, ceil_mode=True))
             layers += [norm(b), nn.SiLU()]
+            if i < last:
+                layers.append(pool(2, ceil_mode=True))
         self.features = nn.Sequential(*layers)
-        self.stride = 2**last
+        self.stride = 2 ** (last + 1)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(widths[-1], outputs)
 

@@ -35,7 +35,7 @@ class CNNRung(Rung):
 
         kind = ImageRegressor if context.task == "regression" else ImageClassifier
         return kind(
-            learning_rate=float(settings.get("learning_rate", 5e-3)),
+            learning_rate=float(settings.get("learning_rate", 1e-2)),
             dropout=float(settings.get("dropout", 0.0)),
             periodic=context.periodic,
             symmetries=tuple(context.symmetries),
@@ -45,7 +45,7 @@ class CNNRung(Rung):
 
     def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
         return {
-            "learning_rate": trial.suggest_float("learning_rate", 1e-3, 1e-2, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 3e-3, 2e-2, log=True),
             "dropout": trial.suggest_float("dropout", 0.0, 0.3),
         }
 
