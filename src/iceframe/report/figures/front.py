@@ -34,15 +34,16 @@ def pareto(scores: Scores) -> Drawing | None:
     percent = {"tickformat": ".0%"} if loss.show == "percent" else {}
     figure.update_layout(
         xaxis=axis("Complexity →", range=[0, 1.14 * max(*(p[1].value for p in points), 0.05)]),
-        yaxis=axis(with_unit(loss.label, scores.unit(scores.loss)), **percent),
+        yaxis=axis(with_unit(loss.label, scores.unit(scores.loss)), nticks=7, **percent),
         margin={"l": 64, "r": 24, "t": 16, "b": 56},
     )
+    chosen = any(row.chosen for row, *_ in points)
+    ring = "The ring marks the chosen rung. " if chosen else ""
     return Drawing(
         figure,
         "What complexity buys",
-        f"The line joins rungs that nothing simpler beats. Best is "
-        f"{'top' if higher else 'bottom'} left. The ring marks the chosen rung; lines are 90 % "
-        "intervals.",
+        "The line joins rungs that nothing simpler beats. Best is "
+        f"{'top' if higher else 'bottom'} left. {ring}Lines are 90 % intervals.",
         height,
         {"height": 380, "margin.l": 48},
     )

@@ -99,7 +99,7 @@ def curves(terms: Sequence[Term], classes: tuple[str, ...], unit: str) -> Drawin
         )
         narrow[f"yaxis{suffix}.showticklabels"] = True
     figure.update_layout(margin={"l": 52, "r": 12, "t": 28, "b": 32})
-    adds = f"what it adds to the prediction{f', {safe(unit)}' if unit else ''}"
+    adds = f"what it adds to the prediction{f', {unit}' if unit else ''}"
     caption = f"Horizontal: the feature. Vertical: {adds}; the same scale in every panel."
     if classes:
         caption = "Horizontal: the feature. Vertical: what it adds to the log-odds of the class."

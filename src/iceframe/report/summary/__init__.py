@@ -36,6 +36,11 @@ class Summary:
     next_steps: tuple[str, ...]
     making: Making
 
+    @property
+    def chosen(self) -> bool:
+        """Whether a rung was chosen."""
+        return any(row.chosen for row in self.rows)
+
 
 def summarise(view: RunView, scores: Scores) -> Summary:
     """The page's contents from a run's values."""
@@ -64,17 +69,20 @@ def level_of(view: RunView) -> float:
 
 
 def _facts(view: RunView) -> tuple[tuple[str, str], ...]:
-    """The line under the title: what went in."""
-    facts: list[tuple[str, Any]] = [("samples", view.facts.get("n"))]
-    if view.facts.get("n_features"):
-        facts.append(("features", view.facts["n_features"]))
+    """The line above the title: what went in."""
     shape = view.facts.get("image_shape")
-    if shape:
-        facts.append(("pixels", " × ".join(str(s) for s in tuple(shape)[1:])))
-    if view.classes:
-        facts.append(("classes", len(view.classes)))
-    facts.append(("rungs", len(view.rungs)))
-    folds = view.settings.get("folds")
-    if folds:
-        facts.append(("folds", folds))
-    return tuple((label, str(value)) for label, value in facts if value is not None)
+    counts: list[tuple[str, Any]] = [
+        ("sample", view.facts.get("n")),
+        ("feature", view.facts.get("n_features")),
+        ("pixel", " × ".join(str(s) for s in tuple(shape)[1:]) if shape else None),
+        ("class", len(view.classes)),
+        ("rung", len(view.rungs)),
+        ("fold", view.settings.get("folds")),
+    ]
+    return tuple((_several(word, count), str(count)) for word, count in counts if count)
+
+
+def _several(word: str, count: Any) -> str:
+    if count == 1:
+        return word
+    return f"{word}es" if word.endswith("s") else f"{word}s"

@@ -120,9 +120,9 @@ def _lede(view: RunView, scores: Scores, chosen: Row) -> tuple[str, ...]:
         kind = "prediction sets hold" if view.task == "classification" else "intervals hold"
         sentences.append(f"Its {level} {kind} the truth {cover.text} of the time.")
     faith = scores.get(chosen.name, "faithfulness")
-    if chosen.glass:
+    if chosen.glass and view.rungs[chosen.name].terms:
         sentences.append("It is a glass box: what it learned can be read, exactly, below.")
-    elif faith.known:
+    elif faith.known and not chosen.glass:
         sentences.append(
             f"It is a black box: its explanations agree with its own behaviour at {faith.text} "
             "(1 is perfect, 0 is chance)."

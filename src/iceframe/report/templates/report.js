@@ -76,21 +76,25 @@
 
   // ---- one-line meanings of words -----------------------------------------------------------
   const bubble = document.getElementById("bubble");
-  function explain(event) {
-    const term = event.target.closest?.("[data-tip]");
-    bubble.hidden = !term;
-    if (!term) return;
+  let term = null;
+  function place() {
+    const box = term?.getBoundingClientRect();
+    bubble.hidden = !term || box.bottom < 0 || box.top > innerHeight;
+    if (bubble.hidden) return;
     bubble.textContent = term.dataset.tip;
-    const box = term.getBoundingClientRect();
     const own = bubble.getBoundingClientRect();
     const left = Math.min(Math.max(8, box.left), innerWidth - own.width - 8);
     const below = box.bottom + own.height + 12 < innerHeight;
     bubble.style.left = `${left}px`;
     bubble.style.top = `${below ? box.bottom + 6 : box.top - own.height - 6}px`;
   }
+  function explain(event) {
+    term = event.target.closest?.("[data-tip]") ?? null;
+    place();
+  }
   for (const kind of ["pointerover", "focusin", "click"]) document.addEventListener(kind, explain);
-  addEventListener("scroll", () => { bubble.hidden = true; }, { passive: true });
-  addEventListener("keydown", (event) => { if (event.key === "Escape") bubble.hidden = true; });
+  addEventListener("scroll", place, { passive: true });
+  addEventListener("keydown", (event) => { if (event.key === "Escape") { term = null; place(); } });
 
   // ---- paper: light, everything open, every plot as wide as the sheet -------------------------
   addEventListener("beforeprint", () => {
