@@ -54,9 +54,10 @@ def number(value: Any, digits: int = 3) -> str:
     value = float(value)
     if value == 0 or (value.is_integer() and abs(value) < 1e6):
         return fixed(value, 0)
-    exponent = math.floor(math.log10(abs(value)))
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)
     if exponent < -3 or exponent > 6:
-        mantissa = f"{value / 10.0**exponent:.{digits - 1}f}".rstrip("0").rstrip(".")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{mantissa} × 10{str(exponent).translate(_SUPERSCRIPT)}".replace("-", MINUS)
     return fixed(value, max(0, digits - 1 - exponent))
 

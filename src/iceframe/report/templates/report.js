@@ -71,6 +71,7 @@
     select.addEventListener("change", () => {
       for (const panel of document.querySelectorAll(`[data-panel="${select.dataset.family}"]`))
         panel.hidden = panel.id !== select.value;
+      for (const plot of document.getElementById(select.value).querySelectorAll(".plot")) draw(plot);
     });
   }
 
