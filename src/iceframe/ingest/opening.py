@@ -273,7 +273,8 @@ def _extremes(pixels: np.ndarray, kind: str, name: str) -> _Extremes:
         )
     distinct = None
     if kind == "phase":
-        values = np.unique(pixels)
+        eight_bit = pixels.dtype == np.uint8
+        values = np.flatnonzero(np.bincount(pixels.ravel())) if eight_bit else np.unique(pixels)
         distinct = frozenset(values[: MAX_PHASES + 1].astype(float).tolist())
     if str(pixels.dtype) in _SELF_SCALED:
         return _Extremes(np.inf, -np.inf, distinct, True)

@@ -20,14 +20,13 @@ class Parquet(TableReader):
     suffixes = (".parquet", ".pq")
 
     def read(self, path: Path, encoding: str | None = None) -> RawTable:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             frame = pq.ParquetFile(path).read().to_pandas()
         except FileNotFoundError as error:
             raise InputError("File not found.", where=path) from error
-        except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
+        except Exception as error:  # damage shows as any exception, from Arrow or from pandas
             raise InputError(
                 "This is not a readable Parquet file.",
                 where=path,

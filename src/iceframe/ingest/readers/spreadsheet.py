@@ -6,7 +6,6 @@ import io
 import warnings
 import zipfile
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
@@ -37,18 +36,7 @@ class Spreadsheet(TableReader):
                 sheets = _sheets(content)
         except InputError:
             raise
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-            AttributeError,
-            NotImplementedError,
-            EOFError,
-            zipfile.BadZipFile,
-            ParseError,
-        ) as error:
+        except Exception as error:  # a damaged archive fails anywhere inside openpyxl
             raise InputError(
                 "This is not a readable XLSX workbook.",
                 where=path,
