@@ -1,4 +1,4 @@
-"""The convolutional network: it learns what only pixels show, respects symmetries, is one module."""
+"""The convolutional network: it learns what pixels show, respects symmetries, is one module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iceframe.physics import two_phase
 from iceframe.scale import image_batches
 from iceframe.scale.image_batches import Augmentation, ImageBatches, reduce, reduction
 from iceframe.scale.image_network import ImageClassifier, ImageRegressor
-from iceframe.scale.networks import SmallCNN
+from iceframe.scale.networks import SmallCNN, Wrap
 from iceframe.scale.rung import RUNGS, Context
 
 SMALL = {"widths": (8, 8, 16), "epochs": 25, "batch_size": 16}
@@ -84,6 +84,13 @@ def test_a_periodic_network_is_invariant_to_rolls_by_its_stride(periodic):
         gap = (network(x) - network(rolled)).abs().max().item()
     assert network.stride == 8
     assert (gap < 1e-5) == periodic
+
+
+@pytest.mark.parametrize("grid", [(6, 5), (4, 3, 5)])
+def test_periodic_continuation_is_circular_padding(grid):
+    x = torch.randn(2, 3, *grid)
+    expected = torch.nn.functional.pad(x, (2,) * 2 * len(grid), mode="circular")
+    assert torch.equal(Wrap(2)(x), expected)
 
 
 def test_volumes_are_learned_too(rng):

@@ -39,7 +39,7 @@ class _ImageNetwork(NetworkEstimator):
         symmetries: Sequence[str] = (),
         factor: int | None = None,
         dropout: float = 0.0,
-        epochs: int = 60,
+        epochs: int = 50,
         batch_size: int = 32,
         learning_rate: float = 1e-2,
         weight_decay: float = 0.01,
