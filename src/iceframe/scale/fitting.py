@@ -16,6 +16,7 @@ import numpy as np
 
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import read_json, write_json
+from iceframe.core.hashing import content_hash
 from iceframe.core.seeds import derive_seed
 from iceframe.core.values import Task
 from iceframe.scale.rung import RUNGS, Context, Inputs, Rung
@@ -183,10 +184,19 @@ def tune(
     n_folds = folds or FOLDS[rung.effort]
     splits = list(inner_splits(y, context.task, n_folds, seed, groups))
 
+    seen: dict[str, float] = {}  # settings without continuous parts come up again
+
     def objective(trial: optuna.Trial) -> float:
         settings = rung.space(trial, context)
         trial.set_user_attr("settings", settings)
-        losses = []
+        key = content_hash(settings)
+        if key not in seen:
+            seen[key] = np.inf  # stays so where the trial is given up
+            seen[key] = cross_validated(settings, trial)
+        return seen[key]
+
+    def cross_validated(settings: Mapping[str, Any], trial: optuna.Trial) -> float:
+        losses: list[float] = []
         for step, (train, test) in enumerate(splits):
             fitted = fit(rung, settings, inputs.take(train), y[train], context)
             losses.append(loss(y[test], fitted.predict(inputs.take(test)), context.task))

@@ -64,6 +64,11 @@ def select(columns: tuple[int, ...]) -> Any:
     return ColumnTransformer([("keep", "passthrough", list(columns))])
 
 
+def selected(estimator: Any) -> tuple[int, ...]:
+    """Positions of the columns that a pipeline's step ``select`` keeps."""
+    return tuple(int(column) for column in estimator["select"].transformers[0][2])
+
+
 def scaled(columns: tuple[int, ...], model: Any) -> Pipeline:
     """Pipeline: choose columns, fill gaps by the median, standardise, then ``model``.
 

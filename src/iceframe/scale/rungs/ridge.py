@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iceframe.scale.log_odds import against_others, binary_scores
-from iceframe.scale.preprocessing import chosen_columns, scaled, spread, suggest_blocks
+from iceframe.scale.preprocessing import chosen_columns, scaled, selected, spread, suggest_blocks
 from iceframe.scale.rung import RUNGS, Context, Rung
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RidgeRung(Rung):
 
     def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray:
         z = estimator[:-1].transform(x)
-        columns = _columns(estimator)
+        columns = selected(estimator)
         weights = estimator[-1].coef_
         if context.task == "regression":
             return spread(z * weights.reshape(1, -1), columns, context.n_features)
@@ -55,7 +55,7 @@ class RidgeRung(Rung):
 
     def describe(self, estimator: Any, context: Context) -> list[dict[str, Any]]:
         """Standardised coefficients, largest first; for classes one each (their log-odds)."""
-        columns = _columns(estimator)
+        columns = selected(estimator)
         if context.task == "regression":
             weights = estimator[-1].coef_.reshape(-1, 1)
         else:
@@ -77,10 +77,6 @@ class RidgeRung(Rung):
 
     def parameters(self, estimator: Any) -> int:
         return int(estimator[-1].coef_.size + np.size(estimator[-1].intercept_))
-
-
-def _columns(estimator: Any) -> tuple[int, ...]:
-    return tuple(estimator["select"].transformers[0][2])
 
 
 def _class_weights(estimator: Any, context: Context) -> np.ndarray:

@@ -1,0 +1,30 @@
+"""Explainable boosting machines that take missing values without a word.
+
+interpret warns that its own plots cannot show the bin of missing values; ours come from
+:meth:`iceframe.scale.rungs.ebm.EBMRung.describe`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
+
+
+class BoostedRegressor(ExplainableBoostingRegressor):
+    """interpret's regressor without its warning about missing values."""
+
+    def fit(self, X: Any, y: Any, **options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Missing values detected")
+            return super().fit(X, y, **options)
+
+
+class BoostedClassifier(ExplainableBoostingClassifier):
+    """interpret's classifier without its warning about missing values."""
+
+    def fit(self, X: Any, y: Any, **options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Missing values detected")
+            return super().fit(X, y, **options)
