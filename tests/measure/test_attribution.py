@@ -74,14 +74,24 @@ def test_a_linear_model_is_exact_when_every_row_is_used_equally(rng, table, know
     np.testing.assert_allclose(moved, result.values, atol=1e-6)
 
 
-def test_the_gap_tells_of_too_few_permutations(rng, table, known):
-    x, rows = rng.normal(size=(20, 3)), rng.normal(size=(50, 3))
+def test_the_gap_is_what_the_values_fail_to_add_up_to(rng, table, known):
+    x, rows = rng.normal(size=(20, 3)), rng.normal(size=(8, 3))
     model = known(lambda x: np.exp(x).sum(1))
-    few, many = (attribute(model, table(x), table(rows), permutations=p) for p in (5, 50))
-    assert np.median(few.gap) > 0.02
-    np.testing.assert_allclose(many.gap, 0, atol=1e-3)
-    change = few.prediction - few.baseline
-    np.testing.assert_allclose(few.gap, np.abs(few.values.sum(1) - change) / np.abs(change))
+    uneven, even = (attribute(model, table(x), table(rows), permutations=p) for p in (12, 16))
+    assert np.median(uneven.gap) > 0.01  # half of the rows were used twice
+    np.testing.assert_allclose(even.gap, 0, atol=1e-3)
+    change = uneven.prediction - uneven.baseline
+    np.testing.assert_allclose(uneven.gap, np.abs(uneven.values.sum(1) - change) / np.abs(change))
+
+
+def test_few_permutations_use_few_background_rows_and_say_so(rng, table, known):
+    weights = np.array([1.0, -1.0])
+    x, rows = rng.normal(size=(4, 2)), rng.normal(size=(50, 2))
+    model = known(lambda x: x @ weights)
+    result = attribute(model, table(x), table(rows), permutations=5)
+    used = x[0] - result.values[0] / weights  # the mean of the rows that were used
+    assert result.baseline[0] == pytest.approx(used @ weights, abs=1e-5)
+    assert not np.allclose(used, rows.mean(0), atol=0.01)
 
 
 def test_a_prediction_at_the_baseline_has_no_gap(table, known):
@@ -163,9 +173,8 @@ def test_terms_of_additive_models_are_their_flips(rng, table, name, settings):
     inputs = table(x)
     about = context_for(inputs, "regression")
     fitted = fit(RUNGS[name](), settings, inputs, x[:, 0] + np.abs(x[:, 1]), about)
-    rows = inputs.take(np.arange(30))
-    result = attribute(fitted, inputs, rows)
-    np.testing.assert_allclose(result.values, flips(fitted, inputs, rows), atol=1e-6)
+    result = attribute(fitted, inputs, inputs, seed=2)  # more background than is used
+    np.testing.assert_allclose(result.values, flips(fitted, inputs, inputs, seed=2), atol=1e-6)
 
 
 def test_a_black_box_of_the_registry_is_explained(rng, table):

@@ -233,3 +233,17 @@ def test_the_composite_weighs_its_parts():
     assert np.isnan(composite(0.5, float("nan"), 0.5))
     assert complexity_share(Estimate(-1.0), 10).value == 0
     assert complexity_share(Estimate(20.0), 10).value == 1
+
+
+def test_many_features_are_permuted_in_a_subset_of_the_samples(rng):
+    phi = rng.normal(size=(400, 300))
+    asked = 0
+
+    def model(p):
+        nonlocal asked
+        asked += len(p)
+        return p[:, :3].sum(axis=1)
+
+    estimate = effective_features(model(phi), phi, predict=model)
+    assert asked < 400 + 25_000
+    assert estimate.value == pytest.approx(3 / 300, rel=0.1)

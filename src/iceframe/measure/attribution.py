@@ -35,8 +35,8 @@ _REFERENCES = {
     TERMS: "the model itself",
     GRADIENTS: "Sundararajan, Taly & Yan 2017, https://arxiv.org/abs/1703.01365",
 }
-PERMUTATIONS = 32  # per sample, each from another background row
-BACKGROUND = 32  # background rows that flips average over
+DRAWS = (8, 32)  # fewest and most permutations, or background rows of a flip, per sample
+AFFORDABLE = 60_000  # rows a model is asked for, between the two
 ROWS = 20_000  # table rows predicted at once
 IMAGES = 64  # images predicted at once
 STEPS = 64  # of the path integral
@@ -88,7 +88,7 @@ def attribute(
     background: Inputs,
     *,
     seed: int = 0,
-    permutations: int = PERMUTATIONS,
+    permutations: int | None = None,
     codes: np.ndarray | None = None,
 ) -> Attributions:
     """Attributions of the predictions for ``inputs`` against ``background``.
@@ -97,8 +97,10 @@ def attribute(
     ----------
     inputs : ``n`` samples to explain. background : samples that stand for "not knowing a feature",
         usually from the training fold.
-    permutations : orders in which features are revealed, per sample; the completeness gap tells
-        what their number leaves uncertain.
+    permutations : orders in which features are revealed, per sample, each against another
+        background row; default 32, down to 8 for many samples and features. No more background
+        rows are used than that, by exact terms and flips neither, and the baseline is their mean
+        prediction.
     codes : class codes to explain ``(n,)``; default the predicted class.
 
     Trap: an interventional attribution asks the model about combinations that may not exist, where
@@ -109,7 +111,9 @@ def attribute(
     if fitted.rung.glass_box:
         terms = fitted.terms(inputs)
         if terms is not None:
-            return _exact_terms(fitted, inputs, background, terms, codes)
+            most = permutations or _affordable_draws(*inputs.table.values.shape)
+            rows = _few_rows(background, most, seed)
+            return _exact_terms(fitted, inputs, rows, terms, codes)
     return _shapley_values(fitted, inputs, background, seed, permutations, codes)
 
 
@@ -186,7 +190,7 @@ def _shapley_values(
     inputs: Inputs,
     background: Inputs,
     seed: int,
-    permutations: int,
+    permutations: int | None,
     codes: np.ndarray | None,
 ) -> Attributions:
     """Permutation sampling, each permutation from another row of the background."""
@@ -194,8 +198,10 @@ def _shapley_values(
     from captum.attr import ShapleyValueSampling
 
     predict = _table_function(fitted, inputs)
-    x, rows = inputs.table.values, background.table.values
+    x = inputs.table.values
     n, d = x.shape
+    permutations = permutations or _affordable_draws(n, d)
+    rows = _few_rows(background, permutations, seed).table.values
     predicted = predict(x)
     codes = _explained_codes(fitted, predicted, codes)
 
@@ -224,6 +230,18 @@ def _shapley_values(
     baseline = np.full(n, there.mean()) if there.ndim == 1 else there.mean(0)[codes]
     gap = _relative_gap(total.sum(1), prediction, baseline)
     return Attributions(SHAPLEY, total, prediction, baseline, gap, codes, tuple(inputs.table.names))
+
+
+def _affordable_draws(n: int, d: int) -> int:
+    return int(np.clip(AFFORDABLE // max(n * d, 1), *DRAWS))
+
+
+def _few_rows(background: Inputs, most: int, seed: int) -> Inputs:
+    """At most ``most`` background rows: the same for attributions and flips under one seed."""
+    n = len(background)
+    if n <= most:
+        return background
+    return background.take(np.sort(generator(seed, "background rows").permutation(n)[:most]))
 
 
 def _draws(n: int, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -287,7 +305,7 @@ def flips(
 ) -> np.ndarray:
     """The model's own answer when one thing is taken away: ``f(x) − f(x without j)``, ``(n, d)``.
 
-    Tables: feature j takes the values of up to 32 background rows, averaged. Images: a patch of a
+    Tables: feature j takes the values of 8 to 32 background rows, averaged. Images: a patch of a
     ``patches × patches`` grid is filled with the mean background image, patches in row-major order
     (Zeiler & Fergus 2014, arXiv 1311.2901). For a classification, of the predicted class's
     probability, or of ``codes``.
@@ -295,9 +313,8 @@ def flips(
     if fitted.rung.input == "image":
         return _occlusion(fitted, inputs, background, codes, patches)
     predict = _table_function(fitted, inputs)
-    x, rows = inputs.table.values, background.table.values
-    if len(rows) > BACKGROUND:
-        rows = rows[generator(seed, "flips").choice(len(rows), BACKGROUND, replace=False)]
+    x = inputs.table.values
+    rows = _few_rows(background, _affordable_draws(*x.shape), seed).table.values
     predicted = predict(x)
     codes = _explained_codes(fitted, predicted, codes)
     f = _picked(predicted, codes)

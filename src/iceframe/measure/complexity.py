@@ -23,7 +23,10 @@ from iceframe.measure.additive import best_additive, imputed, two_dimensional
 
 BOOTSTRAP = 1000
 LEVEL = 0.95
-MAX_ROWS = 50_000  # rows a model is asked for at once
+MAX_ROWS = 20_000  # rows a model is asked for at once
+PERMUTED_ROWS = 24_000  # rows a model is asked for in all, for C3
+REPEATS = 3
+FEWEST = 50  # samples that are permuted at least
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ def effective_features(
     seed: int = 0,
     *,
     predict: Callable[[np.ndarray], np.ndarray] | None = None,
-    repeats: int = 3,
+    repeats: int | None = None,
 ) -> Estimate:
     """C3 = exp(−Σ s_j ln s_j) / d over permutation shares s_j; lower is simpler (DESIGN §4).
 
@@ -224,6 +227,8 @@ def effective_features(
     Parameters
     ----------
     f : ``(n,)`` or ``(n, k)`` outputs at ``phi``. predict : ``(m, d)`` -> ``(m,)`` or ``(m, k)``.
+    repeats : permutations of all samples; by default up to 3, and for many features one of a random
+        subset of the samples, so that the model is asked for about 24 000 rows.
     """
     f = two_dimensional(f)
     n, d = phi.shape
@@ -234,35 +239,48 @@ def effective_features(
         predict, quality, phi = _forest_surrogate(f, phi, seed)
         note = "permuted in an extra-trees surrogate"
         f = two_dimensional(predict(phi))
-    changes = _permutation_changes(predict, f, phi, repeats, seed)
+    rows, repeats = _affordable(n, d, repeats, seed)
+    changes = _permutation_changes(predict, f[rows], phi, rows, repeats, seed)
     importance = changes.sum(0)
     value = _effective_share(importance)
     shares = tuple((importance / max(importance.sum(), np.finfo(float).tiny)).tolist())
     rng = generator(seed, "effective features", "bootstrap")
-    draws = rng.multinomial(n, np.full(n, 1 / n), size=BOOTSTRAP).astype(float)
+    draws = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=BOOTSTRAP)
     spread = [_effective_share(row) for row in draws @ changes]
     low, high = (float(q) for q in np.quantile(spread, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     return Estimate(value, min(low, value), max(high, value), repeats, note, quality, shares)
+
+
+def _affordable(n: int, d: int, repeats: int | None, seed: int) -> tuple[np.ndarray, int]:
+    """Which samples are permuted, and how often."""
+    if repeats is not None:
+        return np.arange(n), repeats
+    affordable = PERMUTED_ROWS // d
+    if affordable >= n:
+        return np.arange(n), min(REPEATS, affordable // n)
+    rng = generator(seed, "effective features", "samples")
+    return np.sort(rng.permutation(n)[: max(FEWEST, affordable)]), 1
 
 
 def _permutation_changes(
     predict: Callable[[np.ndarray], np.ndarray],
     f: np.ndarray,
     phi: np.ndarray,
+    rows: np.ndarray,
     repeats: int,
     seed: int,
 ) -> np.ndarray:
-    """Squared change of the output of each sample by each permuted feature, ``(n, d)``."""
-    n, d = phi.shape
-    changes = np.zeros((n, d))
-    at_once = max(1, MAX_ROWS // n)
+    """Squared change of the output of each of ``rows`` by each permuted feature, ``(m, d)``."""
+    m, d = len(rows), phi.shape[1]
+    changes = np.zeros((m, d))
+    at_once = max(1, MAX_ROWS // m)
     for repeat in range(repeats):
-        order = generator(seed, "effective features", repeat).permutation(n)
+        donors = generator(seed, "effective features", repeat).permutation(len(phi))[:m]
         for start in range(0, d, at_once):
             columns = np.arange(start, min(start + at_once, d))
-            batch = np.repeat(phi[None], len(columns), axis=0)  # (columns, n, d)
-            batch[np.arange(len(columns)), :, columns] = phi[order][:, columns].T
-            moved = two_dimensional(predict(batch.reshape(-1, d))).reshape(len(columns), n, -1)
+            batch = np.repeat(phi[rows][None], len(columns), axis=0)  # (columns, m, d)
+            batch[np.arange(len(columns)), :, columns] = phi[donors][:, columns].T
+            moved = two_dimensional(predict(batch.reshape(-1, d))).reshape(len(columns), m, -1)
             changes[:, columns] += np.sum((moved - f) ** 2, axis=2).T / repeats
     return changes
 
