@@ -74,6 +74,17 @@ def test_seeds(microstructures):
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
+def test_the_number_of_threads_does_not_matter(microstructures):
+    x, _ = microstructures
+    y = x.mean(axis=(1, 2, 3))
+    one = ImageRegressor(**SHORT).fit(x, y).predict(x)
+    torch.set_num_threads(2)
+    try:
+        assert np.array_equal(ImageRegressor(**SHORT).fit(x, y).predict(x), one)
+    finally:
+        torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize("periodic", [True, False])
 def test_a_periodic_network_is_invariant_to_rolls_by_its_stride(periodic):
     torch.manual_seed(0)

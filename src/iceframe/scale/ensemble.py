@@ -39,7 +39,7 @@ class _Ensemble(NetworkEstimator):
         members: int = 5,
         hidden: Sequence[int] = (64, 64),
         columns: Sequence[int] | None = None,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         epochs: int = 100,
         batch_size: int = 32,
         learning_rate: float = 3e-3,

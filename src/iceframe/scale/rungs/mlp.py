@@ -38,7 +38,7 @@ class MLPRung(Rung):
         return kind(
             hidden=(width, width),
             columns=None if len(columns) == context.n_features else columns,
-            dropout=float(settings.get("dropout", 0.1)),
+            dropout=float(settings.get("dropout", 0.0)),
             weight_decay=float(settings.get("weight_decay", 0.03)),
             # Large tables need no more steps than middling ones, but larger batches.
             batch_size=32 if context.n_samples < 2000 else 256,
