@@ -120,6 +120,11 @@ def test_counters_under_an_id_name_become_ids(name: str) -> None:
     assert data.recipe["id_column"] == name
 
 
+def test_long_integer_ids_stay_apart() -> None:
+    data = read(frame(id=2**60 + np.arange(N)), "y")
+    assert data.ids.tolist()[:2] == [str(2**60), str(2**60 + 1)]
+
+
 def test_a_quantity_under_a_loose_id_name_stays_a_feature() -> None:
     data = read(frame(number=np.linspace(0.1, 9, N)), "y")
     assert data.features == ("number", "x")

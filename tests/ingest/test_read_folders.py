@@ -179,6 +179,12 @@ def test_empty_folders(tmp_path: Path) -> None:
         read(tmp_path / "absent", "y")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_impossible_places(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="not a usable path"):
+        read(tmp_path / name, "y")
+
+
 def test_images_without_labels(tmp_path: Path) -> None:
     for i in range(N):
         save(tmp_path / f"{i}.png", i)
@@ -256,6 +262,15 @@ def test_a_wrong_sidecar_is_named(folder: Path, key: str, value: object) -> None
     (folder / "dataset.json").write_text(json.dumps({key: value}))
     with pytest.raises(InputError, match=rf"dataset\.json, '{key}'"):
         read(folder, "stiffness")
+
+
+def test_a_sidecar_is_for_images_only(folder: Path) -> None:
+    (folder / "dataset.json").write_text(json.dumps({"target": "stiffness"}))
+    assert read(folder / "labels.csv").target == "stiffness"
+    plain = pd.DataFrame({"a": np.linspace(0, 1, N), "b": np.linspace(1, 2, N)})
+    plain.to_csv(folder / "plain.csv", index=False)
+    with pytest.raises(InputError, match="Which column"):
+        read(folder / "plain.csv")
 
 
 def test_a_broken_sidecar_and_unknown_symmetries(folder: Path) -> None:

@@ -66,6 +66,13 @@ def test_sixteen_bit_grey(tmp_path: Path, name: str) -> None:
     assert any("65535" in note for note in notes)
 
 
+def test_twelve_bits_in_sixteen_are_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", RAMP.astype(np.uint16) * 16)
+    assert any("above 3760" in note for note in opened(tmp_path)[1])
+    np.save(tmp_path / "b.npy", RAMP.astype(np.uint16) * 256)
+    assert not any("above" in note for note in opened(tmp_path)[1])
+
+
 @pytest.mark.parametrize("kind", ["png", "tif"])
 def test_colour_becomes_luma(tmp_path: Path, kind: str) -> None:
     Image.fromarray(colours()).save(tmp_path / f"a.{kind}")

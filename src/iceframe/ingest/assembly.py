@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -49,7 +50,7 @@ def settle_ids(
         raise InputError(
             "Some ids are missing.",
             where=f"column '{name}', {name_rows(column.missing, _numbered(count))}",
-            hint="fill them, or take another column (id_column=)",
+            hint="fill them, or take another column (--id)",
         )
     ids = [_text(column, row) for row in range(count)]
     series = pd.Series(ids)
@@ -75,6 +76,8 @@ def _text(column: Column, row: int) -> str:
     raw = column.raw.iloc[row]
     if isinstance(raw, str):
         return raw.strip()
+    if isinstance(raw, numbers.Integral) and column.kind == "number":
+        return str(int(raw))  # beyond 2**53 two ids would share one float
     return class_name(column.values.iloc[row], column.kind == "boolean", raw)
 
 

@@ -276,7 +276,7 @@ def _roles(
         raise InputError(
             "No column is left that a model could learn from.",
             got="; ".join(roles.notes[:5]) or "only the target",
-            hint="name the columns to use with features=",
+            hint="name the columns to use (--features)",
         )
     return roles
 

@@ -27,6 +27,8 @@ MISSING = frozenset(
 MOSTLY = 0.8
 """A text column is numeric when at least this share of its values are numbers."""
 
+_PROBE = 50
+
 _DATE = re.compile(
     r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
     r"|\d{1,2}\.? [A-Za-z]{3,9}\.? \d{4})"
@@ -65,6 +67,8 @@ def interpret(series: pd.Series, decimal_comma: bool | None = None) -> Column:
     'text'
     """
     name = str(series.name)
+    if series.dtype.kind in "fiu" and isinstance(series.dtype, np.dtype):
+        return _plain_numbers(name, series)
     raw = _objects(series)
     missing = np.array([is_missing(value) for value in raw], bool)
     present = [value for value, absent in zip(raw, missing, strict=True) if not absent]
@@ -83,11 +87,19 @@ def interpret(series: pd.Series, decimal_comma: bool | None = None) -> Column:
 
 def is_missing(value: Any) -> bool:
     """Whether a single cell is empty."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return True
     if isinstance(value, str):
         return value.strip().lower() in MISSING
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
     return isinstance(value, float | np.floating | decimal.Decimal) and value != value
+
+
+def _plain_numbers(name: str, series: pd.Series) -> Column:
+    values = series.astype(float)
+    missing = values.isna().to_numpy()
+    kind: Kind = "empty" if missing.all() else "number"
+    none = np.zeros(len(values), bool)
+    return Column(name, kind, values, series, missing, none, unit_in_name(name))
 
 
 def _objects(series: pd.Series) -> pd.Series:
@@ -129,17 +141,22 @@ def _scatter(present: list[float], missing: np.ndarray) -> np.ndarray:
     return values
 
 
+def _are_dates(texts: list[str]) -> bool:
+    if not any(_DATE.match(text) for text in texts[:_PROBE]):
+        return False
+    return sum(bool(_DATE.match(text)) for text in texts) >= 0.9 * len(texts)
+
+
 def _from_text(
     name: str, raw: pd.Series, missing: np.ndarray, unit: str, decimal_comma: bool | None
 ) -> Column:
     texts = [str(value).strip() for value, absent in zip(raw, missing, strict=True) if not absent]
     odd = np.zeros(len(raw), bool)
-    lower = {text.lower() for text in texts}
-    if lower <= {"true", "false"}:
+    if {text.lower() for text in dict.fromkeys(texts)} <= {"true", "false"}:
         truth = [float(text.lower() == "true") for text in texts]
         values = pd.Series(_scatter(truth, missing), raw.index)
         return Column(name, "boolean", values, raw, missing, odd, unit)
-    if sum(bool(_DATE.match(text)) for text in texts) >= 0.9 * len(texts):
+    if _are_dates(texts):
         return Column(name, "date", raw.where(~missing, None), raw, missing, odd, unit)
     found = parse_numbers(texts, decimal_comma)
     words = pd.Series([None] * len(raw), raw.index, dtype=object)

@@ -46,15 +46,33 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+def locate(source: str | Path) -> Path:
+    """The absolute path of something that is there.
+
+    Raises
+    ------
+    InputError : nothing is there, or no such name can exist.
+    """
+    try:
+        path = Path(source).expanduser().resolve()
+        there = path.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, an unknown user
+        raise InputError("This is not a usable path.", where=source, got=error) from error
+    if not there:
+        raise InputError("File or folder not found.", where=path)
+    return path
+
+
 def find(source: Path, target: str | None, encoding: str | None, labelled: bool) -> Found:
     """What ``source`` holds: a table, a table of image files, or a folder of images.
 
     ``labelled``: whether a target is needed, so that subfolders must be classes.
     """
-    if not source.exists():
-        raise InputError("File or folder not found.", where=source)
     if source.is_dir():
-        return _folder(source, target, encoding, labelled)
+        try:
+            return _folder(source, target, encoding, labelled)
+        except OSError as error:
+            raise InputError("This folder cannot be read.", where=source, got=error) from error
     if image_reader(source) is not None:
         frame = pd.DataFrame({"file": [source.name]}, dtype=object)
         return _with_files(RawTable(frame), "file", source.parent, [source])

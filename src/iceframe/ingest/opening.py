@@ -32,6 +32,7 @@ MAX_PHASES = 16
 """More distinct values than this are grey levels, not phases."""
 
 _NAMED = 5
+_TWELVE_BIT = 1 << 12
 _SELF_SCALED = ("bool", "uint8", "uint16")
 _TRAITS = {
     "colour": "colour images were turned to grey (luma, ITU-R BT.601)",
@@ -103,6 +104,7 @@ def open_images(
     needs_levels = options.kind == "phase" or bool(dtypes - set(_SELF_SCALED))
     if keep or (needs_levels and options.levels is None):
         extremes = _walk(images)
+        notes += _shallow_notes(extremes)
         if needs_levels and options.levels is None:
             levels, said = _levels(extremes, options.kind, images)
             decoding = Decoding(size, options.fit, levels)
@@ -233,10 +235,13 @@ def _header_notes(headers: dict[str, tuple[Header, int]]) -> list[str]:
 
 @dataclass
 class _Extremes:
-    low: float
-    high: float
-    distinct: frozenset[float] | None
-    finite: bool
+    """Of one image: ``low`` and ``high`` for types without a natural range (else ±infinity),
+    ``deepest`` for 16 bit (else 0), ``distinct`` for phases."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    deepest: int = 0
+    distinct: frozenset[float] | None = None
 
 
 def _walk(images: FolderImages) -> list[_Extremes]:
@@ -277,8 +282,19 @@ def _extremes(pixels: np.ndarray, kind: str, name: str) -> _Extremes:
         values = np.flatnonzero(np.bincount(pixels.ravel())) if eight_bit else np.unique(pixels)
         distinct = frozenset(values[: MAX_PHASES + 1].astype(float).tolist())
     if str(pixels.dtype) in _SELF_SCALED:
-        return _Extremes(np.inf, -np.inf, distinct, True)
-    return _Extremes(float(pixels.min()), float(pixels.max()), distinct, True)
+        deepest = int(pixels.max()) if pixels.dtype == np.uint16 else 0
+        return _Extremes(deepest=deepest, distinct=distinct)
+    return _Extremes(float(pixels.min()), float(pixels.max()), distinct=distinct)
+
+
+def _shallow_notes(extremes: Sequence[_Extremes]) -> list[str]:
+    deepest = max(one.deepest for one in extremes)
+    if not 0 < deepest < _TWELVE_BIT:
+        return []
+    return [
+        f"No 16-bit image holds a value above {deepest}: if the camera has 12 bit or less, "
+        "rescale the images to use the whole range."
+    ]
 
 
 def _levels(

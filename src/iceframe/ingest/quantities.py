@@ -152,14 +152,12 @@ def parse_numbers(texts: Sequence[str], decimal_comma: bool | None = None) -> Nu
 
 
 def _plain(texts: Sequence[str]) -> np.ndarray | None:
-    # The usual case, exact and fast: every text is what Python calls a float.
-    if any("_" in text or "n" in text.lower() for text in texts):
-        return None
+    # The usual case, exact and fast: every text is what Python calls a float, and finite.
     try:
         values = np.array([float(text) for text in texts])
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
-    return values
+    return values if np.isfinite(values).all() and "_" not in "".join(texts) else None
 
 
 def _split(text: str) -> tuple[str, str, str, str] | None:

@@ -13,7 +13,7 @@ from iceframe.core.values import Task
 from iceframe.ingest import sidecar
 from iceframe.ingest.building import build
 from iceframe.ingest.fitting import Fit
-from iceframe.ingest.folders import Found, find
+from iceframe.ingest.folders import Found, find, locate
 from iceframe.ingest.opening import ImageOptions, Kind, Pages
 from iceframe.ingest.options import Options, check_choice, with_sidecar
 from iceframe.ingest.tables import from_frame
@@ -80,7 +80,8 @@ def read(
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"C (wt%)": np.arange(10) / 10, "hardness": np.arange(10) * 7.0})
+    >>> columns = {"C (wt%)": [i / 10 for i in range(10)], "hardness": [7.0 * i for i in range(10)]}
+    >>> frame = pd.DataFrame(columns)
     >>> data = read(frame, target="hardness")
     >>> data.task, data.features, dict(data.units)
     ('regression', ('C (wt%)',), {'C (wt%)': 'wt%'})
@@ -114,11 +115,11 @@ def read(
     )
     if isinstance(source, pd.DataFrame):
         return build(Found(from_frame(source), Path()), options, "data", "", [])
-    path = Path(source).expanduser()
-    stated, notes = sidecar.load(path if path.is_dir() else path.parent)
+    path = locate(source)
+    name = path.name.split(".")[0] or "data"
+    stated, notes = sidecar.load(path) if path.is_dir() else ({}, [])
+    found = find(path, options.target or stated.get("target"), encoding, require_target)
+    if not path.is_dir() and found.files is not None:
+        stated, notes = sidecar.load(path.parent)
     options = with_sidecar(options, stated, kind_given=kind is not None, periodic=periodic)
-    found = find(path, options.target, encoding, require_target)
-    name = path.resolve().name.split(".")[0] or "data"
-    return build(
-        found, options, name, str(path.resolve()), notes if found.files is not None else []
-    )
+    return build(found, options, name, str(path), notes)

@@ -263,4 +263,6 @@ def _is_year(column: Column) -> bool:
 
 
 def _distinct(column: Column) -> int:
+    if column.kind == "number":
+        return int(column.values.nunique())
     return int(column.raw[~column.missing].astype(str).nunique())

@@ -73,11 +73,15 @@ def settle(column: Column, ids: Sequence[str], task: Task | None, drop_invalid: 
             raise InputError(
                 what,
                 where=f"column '{column.name}', {name_rows(bad, ids)}",
-                got=repr(got[bad].iloc[0]) if got is not None else "missing",
+                got=_shown(got[bad].iloc[0]) if got is not None else "missing",
                 hint="repair these rows, or leave them out with --drop-invalid (drop_invalid=True)",
             )
         notes.append(f"{what[:-1]}: {int(bad.sum())} left out ({name_rows(bad, ids)}).")
     return Target(values, settled, ~(texts | infinite | column.missing), tuple(notes))
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 def check_variety(values: pd.Series, task: Task, name: str) -> None:
