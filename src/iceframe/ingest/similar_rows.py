@@ -27,7 +27,7 @@ REFERENCE_ROWS = 400
 
 
 def similar_rows(columns: Coordinates, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of rows ``(m, 2)`` and their largest difference ``(m,)`` in robust standard deviations.
+    """Pairs of rows ``(m, 2)``, sorted, and their largest difference ``(m,)`` in robust standard deviations.
 
     Families of identical rows are given as a chain of pairs, not as all of their pairs.
 
@@ -45,7 +45,9 @@ def similar_rows(columns: Coordinates, seed: int = 0) -> tuple[np.ndarray, np.nd
     _, first, group = np.unique(table, axis=0, return_index=True, return_inverse=True)
     exact = _chains(group.ravel())
     near, distance = _near(columns, first, seed)
-    return np.vstack([exact, near]), np.concatenate([np.zeros(len(exact)), distance])
+    pairs = np.sort(np.vstack([exact, near]), axis=1)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    return pairs[order], np.concatenate([np.zeros(len(exact)), distance])[order]
 
 
 def _chains(group: np.ndarray) -> np.ndarray:

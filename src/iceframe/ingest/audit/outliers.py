@@ -20,7 +20,7 @@ from iceframe.ingest.looks import looks
 FAR = 8.0
 """Robust deviations; a normal sample of 20 000 stays below 5, an exponential one, on one of the two
 scales, below 7."""
-MOST_OUTLIERS = 0.02
+FEW_OUTLIERS, MOST_OUTLIERS = 3, 0.02
 """If more lie far out it is the column's shape, not a few odd values."""
 FEWEST = 20
 MAD_TO_SD = 1.4826
@@ -56,7 +56,7 @@ def far_out(values: np.ndarray) -> np.ndarray:
     if (x > 0).all():
         distance = np.minimum(distance, _double_mad(np.log(x)))
     far = distance > FAR
-    if 0 < far.sum() <= max(1, MOST_OUTLIERS * len(x)):
+    if 0 < far.sum() <= max(FEW_OUTLIERS, MOST_OUTLIERS * len(x)):
         result[known] = np.where(far, distance, 0.0)
     return result
 
