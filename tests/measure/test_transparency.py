@@ -66,7 +66,7 @@ def test_compactness_of_m_equal_of_d():
 @pytest.fixture
 def problem(rng, table):
     x = rng.normal(size=(90, 4))
-    return table(x), 3 * x[:, 0] - 2 * x[:, 1] + x[:, 2] + 0.3 * rng.normal(size=90)
+    return table(x), 3 * x[:, 0] - 2 * x[:, 1] + x[:, 2] + 6.0 * rng.normal(size=90)
 
 
 @pytest.mark.parametrize("measure", [transparency.seed_stability, transparency.resample_stability])
@@ -80,7 +80,7 @@ def test_stability_of_a_deterministic_rung(problem, measure):
     if measure is transparency.seed_stability:
         np.testing.assert_allclose(values, 1)  # no seed: stable by construction
     else:
-        assert 0.8 < values.mean() < 1
+        assert 0.4 < values.mean() < 1
     assert transparency.completeness(first).max() < 1e-9
 
 

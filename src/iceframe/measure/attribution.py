@@ -37,7 +37,7 @@ _REFERENCES = {
 }
 DRAWS = (8, 32)  # fewest and most permutations, or background rows of a flip, per sample
 AFFORDABLE = 60_000  # rows a model is asked for, between the two
-ROWS = 20_000  # table rows predicted at once
+ROWS = 4096  # table rows predicted at once: a Gaussian process holds their joint covariance
 IMAGES = 64  # images predicted at once
 STEPS = 64  # of the path integral
 PATCHES = 8  # occluded patches along each axis of an image

@@ -23,7 +23,7 @@ from iceframe.measure.additive import best_additive, imputed, two_dimensional
 
 BOOTSTRAP = 1000
 LEVEL = 0.95
-MAX_ROWS = 20_000  # rows a model is asked for at once
+MAX_ROWS = 4096  # rows a model is asked for at once: a GP holds their joint covariance
 PERMUTED_ROWS = 24_000  # rows a model is asked for in all, for C3
 REPEATS = 3
 FEWEST = 50  # samples that are permuted at least
