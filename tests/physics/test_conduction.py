@@ -193,7 +193,7 @@ def test_bad_solver_settings(bad):
 @pytest.mark.slow
 def test_three_hundred_images_take_seconds(rng):
     images = two_phase(300, (64, 64), length=rng.uniform(2, 8, 300), seed=0)
-    start = time.perf_counter()
+    start = time.process_time()
     solved = effective_conductivity(images, [1.0, 50.0])
     assert solved.converged.all()
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
