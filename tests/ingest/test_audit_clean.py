@@ -13,6 +13,13 @@ from iceframe.core.dataset import ArrayImages, Dataset
 from iceframe.ingest import check, make_splits
 
 SEEDS = range(8)
+DRAWS = {
+    "normal": lambda rng, n: rng.normal(size=n),
+    "lognormal": lambda rng, n: rng.lognormal(0, 1.5, n),
+    "uniform": lambda rng, n: rng.uniform(-1, 1, n),
+    "exponential": lambda rng, n: rng.exponential(1.0, n),
+    "integers": lambda rng, n: rng.integers(0, 50, n).astype(float),
+}
 
 
 def codes(data: Dataset, splits=None) -> list[str]:
@@ -89,7 +96,7 @@ def test_simulated_phases_have_no_findings(seed: int) -> None:
     assert "nuisance" not in audit.facts
 
 
-@pytest.mark.parametrize("shape", ["normal", "lognormal", "uniform", "exponential", "integers"])
+@pytest.mark.parametrize("shape", DRAWS)
 @pytest.mark.parametrize("n", [40, 20_000])
 def test_no_outliers_nor_second_unit_in_ordinary_distributions(shape: str, n: int) -> None:
     from iceframe.ingest.audit.magnitudes import second_cloud
@@ -97,14 +104,7 @@ def test_no_outliers_nor_second_unit_in_ordinary_distributions(shape: str, n: in
 
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        draw = {
-            "normal": lambda: rng.normal(size=n),
-            "lognormal": lambda: rng.lognormal(0, 1.5, n),
-            "uniform": lambda: rng.uniform(-1, 1, n),
-            "exponential": lambda: rng.exponential(1.0, n),
-            "integers": lambda: rng.integers(0, 50, n).astype(float),
-        }
-        values = draw[shape]()
+        values = DRAWS[shape](rng, n)
         assert not far_out(values).any()
         assert not second_cloud(values).any()
 

@@ -1,4 +1,4 @@
-"""The nuisance baseline is flagged when planted, silent by chance, and its interval is calibrated."""
+"""The nuisance baseline: flagged when planted, silent by chance, its interval calibrated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Recorded(ArrayImages):
     """Images with a record of how they were taken."""
 
     def metadata(self) -> pd.DataFrame:
-        return pd.DataFrame({"file size": getattr(self, "sizes", np.zeros(len(self)))})
+        return pd.DataFrame({"file_bytes": getattr(self, "sizes", np.zeros(len(self)))})
 
 
 def images(n: int, seed: int, contrast: np.ndarray | float = 0.1) -> np.ndarray:
@@ -101,6 +101,18 @@ def test_chance_is_seldom_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
         held += facts["low"] <= facts["chance"] <= facts["high"]
     assert flagged == 0
     assert held >= 19
+
+
+def test_in_phase_images_the_file_size_is_the_material() -> None:
+    y = np.linspace(0, 1, 60)
+    source = Recorded((images(60, 0) > 0.5).astype(np.float32), kind="phase")
+    object.__setattr__(source, "sizes", 1000 * y)
+    data = Dataset(pd.DataFrame({"y": y}), "y", "regression", images=source)
+    assert nuisance.nuisance_cues(data).shape == (60, 0)
+    grey = Recorded(images(60, 0))
+    object.__setattr__(grey, "sizes", 1000 * y)
+    data = Dataset(pd.DataFrame({"y": y}), "y", "regression", images=grey)
+    assert "file size" in nuisance.nuisance_cues(data)
 
 
 def test_one_specimen_in_many_images_widens_the_interval() -> None:

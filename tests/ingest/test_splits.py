@@ -175,7 +175,8 @@ def test_matbench_folds_are_the_published_ones(shared_data, task: str) -> None:
     import bz2
     import json
 
-    table = json.loads(bz2.open(shared_data / "tables" / f"matbench_{task}.json.bz2").read())
+    packed = (shared_data / "tables" / f"matbench_{task}.json.bz2").read_bytes()
+    table = json.loads(bz2.decompress(packed))
     ids = list(table["mbid"].values())
     target = next(c for c in table if c not in ("mbid", "composition", "spg_num", "crys_sys"))
     frame = pd.DataFrame({"composition": list(table["composition"].values())}, index=ids)

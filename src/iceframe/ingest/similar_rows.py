@@ -27,7 +27,7 @@ REFERENCE_ROWS = 400
 
 
 def similar_rows(columns: Coordinates, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of rows ``(m, 2)``, sorted, and their largest difference ``(m,)`` in robust standard deviations.
+    """Sorted pairs of rows ``(m, 2)`` and their largest difference ``(m,)`` in robust deviations.
 
     Families of identical rows are given as a chain of pairs, not as all of their pairs.
 

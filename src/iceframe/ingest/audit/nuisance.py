@@ -77,8 +77,10 @@ def nuisance_cues(data: Dataset) -> pd.DataFrame:
         phases = data.images.kind == "phase"
         names = tuple(c for c in data.table.columns if c not in (data.target, data.composition))
         for name, column in data.images.metadata().items():
-            if not (phases and "size" in words(str(name)) and "file" in words(str(name))):
-                cues[str(name)] = _numbers(column)
+            known = set(words(str(name)))
+            weighs = "file" in known and bool(known & {"bytes", "size"})
+            if not (weighs and phases):
+                cues["file size" if weighs else str(name)] = _numbers(column)
         if not phases:
             seen = looks(data.images)
             cues |= {name: seen.column(name) for name in LOOKS}
