@@ -200,3 +200,39 @@ def test_wrong_use_is_refused(rng, table, context):
         calibrate(LeastSquares(), {}, table(x), x[:, 0], context(), level=1.0)
     with pytest.raises(ValueError, match="two samples"):
         calibrate(LeastSquares(), {}, table(x[:1]), x[:1, 0], context())
+
+
+class Brightness(Rung):
+    """Least squares on the mean grey level, read from images in batches."""
+
+    name, title, summary, reference = "brightness", "Brightness", "for tests", "none"
+    input = "image"
+
+    def build(self, settings, context):
+        return BrightnessEstimator()
+
+    def parameters(self, estimator):
+        return 2
+
+
+class BrightnessEstimator:
+    def _grey(self, source):
+        return source.read(np.arange(len(source))).mean((1, 2, 3))[:, None]
+
+    def fit(self, source, y):
+        self.model = LinearRegression().fit(self._grey(source), y)
+        return self
+
+    def predict(self, source):
+        return self.model.predict(self._grey(source))
+
+
+def test_images_are_calibrated_as_tables_are(rng, images, table, context):
+    values = rng.random((50, 1, 4, 4))
+    y = 10 * values.mean((1, 2, 3)) + rng.normal(size=50)
+    grey = values.astype(np.float32).mean((1, 2, 3))[:, None]
+    from_images = calibrate(Brightness(), {}, images(values), y, context())
+    from_table = calibrate(LeastSquares(), {}, table(grey), y, context())
+    np.testing.assert_allclose(
+        from_images.interval(images(values)), from_table.interval(table(grey)), rtol=1e-4
+    )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Difference:
             return float("nan")
         if self.scale <= 1e-12 * max(abs(self.location), abs(limit)):
             return float(self.location <= limit)
-        return float(stats.t.cdf(limit, self.dof, self.location, self.scale))
+        return float(special.stdtr(self.dof, (limit - self.location) / self.scale))
 
 
 def correlated_difference(
@@ -96,4 +96,4 @@ def probability_share_below(share: float, n: int, limit: float) -> float:
     if n <= 0 or not np.isfinite(share):
         return float("nan")
     successes = round(share * n)
-    return float(stats.beta.cdf(limit, successes + 1, n - successes + 1))
+    return float(special.betainc(successes + 1, n - successes + 1, limit))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 PROBABILITY_FLOOR = 1e-15
 SMALLEST_GROUP = 10  # a coverage over fewer samples says nothing
@@ -100,8 +100,8 @@ def clopper_pearson(
         return float("nan"), float("nan"), float("nan")
     tail = (1.0 - confidence) / 2.0
     failures = trials - successes
-    low = stats.beta.ppf(tail, successes, failures + 1) if successes else 0.0
-    high = stats.beta.ppf(1 - tail, successes + 1, failures) if failures else 1.0
+    low = special.betaincinv(successes, failures + 1, tail) if successes else 0.0
+    high = special.betaincinv(successes + 1, failures, 1 - tail) if failures else 1.0
     return successes / trials, float(low), float(high)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from iceframe.core.seeds import generator
 from iceframe.core.values import Evidence, Task
@@ -66,7 +66,7 @@ def from_folds(
     k = len(finite)
     if k >= 2:
         scale = np.sqrt((1.0 / k + n_test / n_train) * np.var(finite, ddof=1))
-        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, k - 1) * scale)
+        half = float(special.stdtrit(k - 1, 0.5 + CONFIDENCE / 2) * scale)
     return _row(rung, metric, mean, mean - half, mean + half, folds, n, unit, seed, note)
 
 
@@ -245,7 +245,7 @@ def _coverage_groups(
         return np.asarray(groups).astype(str), "group"
     if task == "classification":
         return predictions["y"].to_numpy(str), "class"
-    rank = stats.rankdata(predictions["mean"].to_numpy(float), method="average") / len(predictions)
+    rank = predictions["mean"].astype(float).rank(pct=True).to_numpy()
     return np.minimum((rank * 5).astype(int) + 1, 5), "predicted fifth"
 
 

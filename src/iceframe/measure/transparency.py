@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+import pandas as pd
 
 from iceframe.core.seeds import derive_seed, generator
 from iceframe.measure.attribution import Attributions, attribute, comparable
@@ -47,7 +47,7 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> float:
     x, y = _rounded(x), _rounded(y)
     if len(x) < 2 or np.all(x == x[0]) or np.all(y == y[0]):
         return float("nan")
-    ranks = stats.rankdata(x), stats.rankdata(y)
+    ranks = pd.Series(x).rank(), pd.Series(y).rank()  # ties share their mean rank
     return float(np.corrcoef(*ranks)[0, 1])
 
 
