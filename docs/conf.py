@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
-import iceframe  # noqa: E402
+import iceframe
 
 project = "ICEFrame"
 author = "The ICEFrame developers"

@@ -14,10 +14,23 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "src" / "iceframe"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = (
-    "torch optuna interpret mapie pymatgen matminer plotly gpytorch botorch captum sklearn scipy "
-    "pandas numpy matplotlib"
-).split()
+HEAVY = [
+    "torch",
+    "optuna",
+    "interpret",
+    "mapie",
+    "pymatgen",
+    "matminer",
+    "plotly",
+    "gpytorch",
+    "botorch",
+    "captum",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "numpy",
+    "matplotlib",
+]
 
 
 def relative(path: Path) -> str:

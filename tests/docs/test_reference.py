@@ -1,0 +1,163 @@
+"""The reference names everything that there is: commands, options, metrics, registries, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import PAGES, REPOSITORY, page_id
+
+DOCS = REPOSITORY / "docs"
+# Promised in the README and made from a real run; see docs/results.md.
+PICTURES = {"docs/images/report.png"}
+
+
+def commands() -> Iterator[tuple[str, object]]:
+    """Every command of the application, by its name on the command line."""
+    import typer.main
+
+    from iceframe.cli import commands as modules
+    from iceframe.cli.app import app
+
+    modules.load()
+    group = typer.main.get_command(app)
+    yield from group.commands.items()  # type: ignore[attr-defined]
+
+
+def test_every_command_and_option_is_documented() -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
+    shared = "\n".join(line for line in text.splitlines() if "reading options" in line.lower())
+    assert shared
+    missing = []
+    names = [name for name, _ in commands()]
+    assert names
+    for name, command in commands():
+        section = re.search(
+            rf"^## `iceframe {name}\b.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+        )
+        if section is None:
+            missing.append(name)
+            continue
+        body = section[0] + (text[: text.index("## `")] if "reading options" in section[0] else "")
+        for parameter in command.params:  # type: ignore[attr-defined]
+            options = [
+                o for o in [*parameter.opts, *parameter.secondary_opts] if o.startswith("--")
+            ]
+            missing += [f"{name} {o}" for o in options if o != "--help" and f"`{o}`" not in body]
+    assert not missing
+
+
+def test_no_command_is_documented_that_does_not_exist() -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## `iceframe (\w+)", text, re.MULTILINE)) == {n for n, _ in commands()}
+
+
+def test_every_metric_has_its_formula() -> None:
+    from iceframe.measure.metrics import METRICS
+
+    text = (DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### `(\w+)`$", text, re.MULTILINE)
+    assert sorted(headings) == METRICS.names()
+    for name in headings:
+        section = " ".join(text.split(f"### `{name}`\n")[1].split("\n#")[0].split())
+        axis, better = METRICS[name].axis, METRICS[name].better
+        if axis != "complexity" and better != "neither":
+            assert f"{better.capitalize()} is" in section, f"{name} does not say its direction"
+
+
+def test_everything_that_a_run_measures_is_in_the_glossary(prepared_files: Path) -> None:
+    import iceframe as ice
+    from iceframe.measure.metrics import METRICS
+
+    run = ice.open_run(prepared_files / "runs" / "a1")
+    measured = set(run.evidence["metric"]) | set(run.costs["metric"])
+    assert len(measured) > 10
+    assert measured <= set(METRICS.names())
+
+
+def test_the_run_folder_is_as_described(prepared_files: Path) -> None:
+    text = (DOCS / "reference" / "run-folder.md").read_text(encoding="utf-8")
+    root = prepared_files / "runs" / "a1"
+    named = set(re.findall(r"^  ([a-z]+\.\w+)", text, re.MULTILINE)) | {"units", ".lock"}
+    assert {p.name for p in root.iterdir()} - {".lock"} == named - {".lock"}
+    kinds = set(re.findall(r"^    (?:RUNG-)?([a-z]+)-", text, re.MULTILINE))
+    found = {
+        re.sub(r"^(mean|ridge)-", "", p.name).split("-")[0] for p in (root / "units").iterdir()
+    }
+    assert found == kinds
+    columns = re.findall(r"^\| (`rung`.*?) \|", text, re.MULTILINE)
+    assert columns
+    import pandas as pd
+
+    evidence = pd.read_parquet(root / "evidence.parquet")
+    table = text.split("## `evidence.parquet`")[1].split("##")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(evidence.columns)
+
+
+@pytest.mark.parametrize("module", ["scale.rung:RUNGS", "scale.descriptor:DESCRIPTORS"])
+def test_every_entry_says_what_its_table_shows(module: str) -> None:
+    import importlib
+
+    name, attribute = module.split(":")
+    registry = getattr(importlib.import_module(f"iceframe.{name}"), attribute)
+    assert registry.names()
+    assert not registry.broken()
+    for key, entry in registry.items():
+        assert entry.name == key
+        assert all((entry.title, entry.summary, entry.reference)), key
+
+
+def test_generated_tables_show_every_entry() -> None:
+    import sys
+
+    sys.path.insert(0, str(DOCS / "_extensions"))
+    try:
+        from registry_table import rows, with_doi_links
+    finally:
+        sys.path.pop(0)
+    from iceframe.scale.rung import RUNGS
+
+    table = rows(RUNGS, ["title", "glass_box", "tasks"])
+    assert [row[0] for row in table] == [f"`{name}`" for name in RUNGS]
+    assert {row[0]: row[2] for row in table}["`ridge`"] == "yes"
+    linked = with_doi_links("Ye 1998, doi 10.1080/0162.1998.1047.")
+    assert (
+        linked == "Ye 1998, doi [10.1080/0162.1998.1047](https://doi.org/10.1080/0162.1998.1047)."
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        target, _, _anchor = link.partition("#")
+        if "://" in target or not target:
+            continue
+        path = (page.parent / target).resolve()
+        if not path.exists() and page_id(path) not in PICTURES:
+            dead.append(link)
+    assert not dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_dois_are_written_as_links_to_themselves(page: Path) -> None:
+    for shown, linked in re.findall(
+        r"\[(10\.[^\]]+)\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")
+    ):
+        assert linked == f"https://doi.org/{shown}"
+
+
+def test_every_page_of_docs_is_in_a_table_of_contents() -> None:
+    pages = {p for p in PAGES if DOCS in p.parents} - {DOCS / "index.md"}
+    listed = set()
+    for index in (DOCS / "index.md", DOCS / "adr" / "index.md"):
+        for block in re.findall(r"```{toctree}\n(.*?)```", index.read_text(), re.DOTALL):
+            for entry in block.splitlines():
+                if entry and not entry.startswith(":"):
+                    listed.add((index.parent / f"{entry}.md").resolve())
+    assert listed == pages
