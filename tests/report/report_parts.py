@@ -215,16 +215,10 @@ def terms_of(rung: str) -> tuple[dict[str, Any], ...]:
         return (*rows, {"term": "nickel & cobalt", "importance": 21.0})
     if rung == "tree":
         return (
-            {
-                "term": "molybdenum",
-                "importance": 0.7,
-                "rule": "if molybdenum ≤ 0.021 and nickel ≤ 0.11: 1240 MPa (n = 81)",
-            },
-            {
-                "term": "nickel",
-                "importance": 0.3,
-                "rule": "if molybdenum > 0.021: 1893 MPa (n = 112)",
-            },
+            {"term": "molybdenum", "importance": 0.7},
+            {"term": "nickel", "importance": 0.3},
+            {"term": "leaf 1", "importance": 0.4, "rule": "molybdenum ≤ 0.02 → 1240 (81 samples)"},
+            {"term": "leaf 2", "importance": 0.6, "rule": "molybdenum > 0.02 → 1893 (112 samples)"},
         )
     if rung == "mean":
         return ()

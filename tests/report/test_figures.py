@@ -209,17 +209,17 @@ def test_terms_keep_their_sign_and_curves_their_values() -> None:
     ridge, ebm, tree = by_name["ridge"], by_name["ebm"], by_name["tree"]
     bars = importances(ridge.terms, ridge.n_terms, ridge.signed)
     assert bars is not None
-    assert "Orange lowers" in bars.caption
-    assert [v < 0 for v in bars.figure.data[0].x] == [
-        c == WARM for c in bars.figure.data[0].marker.color
-    ]
+    assert "Orange raises" in bars.caption
+    colours = bars.figure.data[0].marker.color
+    assert [v > 0 for v in bars.figure.data[0].x] == [colour == WARM for colour in colours]
     shapes = curves(ebm.curves, (), "MPa")
     assert shapes is not None
     assert len(shapes.figure.data) == 6
     top = view.rungs["ebm"].terms[0]
     np.testing.assert_allclose(shapes.figure.data[0].y, top["y"], rtol=1e-6)
     assert shapes.figure.layout.yaxis.range == shapes.figure.layout.yaxis6.range
-    assert len(tree.rules) == 2
+    assert [term["term"] for term in tree.terms] == ["molybdenum", "nickel"]
+    assert [rule["term"] for rule in tree.rules] == ["leaf 1", "leaf 2"]
     assert tree.curves == ()
     assert next(iter(by_name)) == "ebm"  # the chosen rung first
 

@@ -90,23 +90,27 @@ def prose(text: str) -> Markup:
 
 
 _LINK = re.compile(
-    r"(?:https?://|doi:|\b)(10\.\d{4,9}/[^\s,;<>&]+[^\s,;.<>&)\]])|(https://[^\s<>&\"']+[^\s<>&\"'.,;)])"
+    r"(?:doi:|\b)(?P<doi>10\.\d{4,9}/[^\s,;<>&]+[^\s,;.<>&)\]])"
+    r"|arXiv[: ](?P<arxiv>\d{4}\.\d{4,5})"
+    r"|(?P<page>https://[^\s<>&\"']+[^\s<>&\"'.,;)])"
 )
 
 
 def linked(text: str) -> Markup:
-    """A reference, escaped, with its DOI or address as a link.
+    """A reference, escaped, with its DOI, arXiv number or address as a link.
 
     Examples
     --------
     >>> str(linked("Ye 1998, doi:10.1080/0162"))
     'Ye 1998, <a href="https://doi.org/10.1080/0162" rel="noreferrer">doi:10.1080/0162</a>'
+    >>> str(linked("arXiv 1806.08049"))
+    '<a href="https://arxiv.org/abs/1806.08049" rel="noreferrer">arXiv 1806.08049</a>'
     """
     from markupsafe import Markup, escape
 
     def anchor(match: re.Match[str]) -> str:
-        doi, address = match.group(1), match.group(2)
-        target = f"https://doi.org/{doi}" if doi else address
+        doi, arxiv, page = match.group("doi", "arxiv", "page")
+        target = f"https://doi.org/{doi}" if doi else page or f"https://arxiv.org/abs/{arxiv}"
         return f'<a href="{target}" rel="noreferrer">{match.group(0)}</a>'
 
     text = re.sub(r"https?://(?:dx\.)?doi\.org/(?=10\.)", "doi:", text)

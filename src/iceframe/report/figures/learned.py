@@ -32,7 +32,10 @@ def importances(terms: Sequence[Term], n_terms: int, signed: bool) -> Drawing | 
             x=values,
             y=list(range(len(terms))),
             orientation="h",
-            marker={"color": [WARM if v < 0 else ACCENT for v in values], "line": {"width": 0}},
+            marker={
+                "color": [WARM if signed and v > 0 else ACCENT for v in values],
+                "line": {"width": 0},
+            },
             width=0.62,
             hovertext=[
                 f"<b>{safe(term['term'])}</b><br>{number(value)}"
@@ -51,7 +54,7 @@ def importances(terms: Sequence[Term], n_terms: int, signed: bool) -> Drawing | 
         margin={"l": 8, "r": 12, "t": 4, "b": 48},
     )  # fmt: skip
     shown = f"The {len(terms)} largest of {n_terms} terms. " if n_terms > len(terms) else ""
-    sign = "Orange lowers the prediction, blue raises it." if signed else ""
+    sign = "Orange raises the prediction with the feature, blue lowers it." if signed else ""
     labels = [short(t["term"], 20) for t in terms]
     return Drawing(
         figure,

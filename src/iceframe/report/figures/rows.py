@@ -55,6 +55,8 @@ def _panel(
 ) -> None:
     x, y = f"x{_suffix(i)}", f"y{_suffix(i)}"
     known = [(k, r, s) for k, (r, s) in enumerate(zip(rows, panel.scores, strict=True)) if s.known]
+    if panel.reference is not None:
+        _reference(figure, panel.reference, len(rows), x, y)
     for chosen in (False, True):
         _dots(figure, [item for item in known if item[1].chosen == chosen], chosen, x, y)
     for k, score in enumerate(panel.scores):
@@ -66,11 +68,6 @@ def _panel(
                 type="rect", xref=f"{x} domain", yref=y, x0=0, x1=1, y0=k - 0.5, y1=k + 0.5,
                 fillcolor=BAND, line={"width": 0}, layer="below",
             )  # fmt: skip
-    if panel.reference is not None:
-        figure.add_shape(
-            type="line", xref=x, yref=f"{y} domain", x0=panel.reference, x1=panel.reference,
-            y0=0, y1=1, line={"color": SOFT, "width": 1, "dash": "4px,3px"}, layer="below",
-        )  # fmt: skip
     _heading(figure, panel, x, y)
     extra: dict[str, Any] = {"range": list(panel.span)} if panel.span else {}
     if panel.tick_format:
@@ -81,6 +78,18 @@ def _panel(
         tickvals=list(range(len(rows))), ticktext=[_label(row) for row in rows],
         showticklabels=i == 0, showgrid=False,
     ) | {"tickfont": {"size": 12.5, "color": INK}}  # fmt: skip
+
+
+def _reference(figure: go.Figure, value: float, n_rows: int, x: str, y: str) -> None:
+    """A dashed line behind the dots and in front of the grid."""
+    import plotly.graph_objects as go
+
+    figure.add_trace(
+        go.Scatter(
+            x=[value, value], y=[-0.5, n_rows - 0.5], xaxis=x, yaxis=y, mode="lines",
+            line={"color": SOFT, "width": 1.5, "dash": "4px,3px"}, hoverinfo="skip",
+        )
+    )  # fmt: skip
 
 
 def _label(row: Row) -> str:

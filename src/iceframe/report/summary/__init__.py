@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from iceframe.report.scores import Row, Scores
@@ -49,7 +50,7 @@ def summarise(view: RunView, scores: Scores) -> Summary:
         target=view.target,
         unit=view.unit,
         task=view.task,
-        created=view.created,
+        created=moment(view.created),
         level=level_of(view),
         facts=_facts(view),
         rows=scores.rows,
@@ -61,6 +62,23 @@ def summarise(view: RunView, scores: Scores) -> Summary:
         next_steps=tuple(view.next_steps),
         making=making(view),
     )
+
+
+def moment(text: str) -> str:
+    """An ISO date and time as a person writes it; anything else as it is.
+
+    Examples
+    --------
+    >>> moment("2026-11-02T09:05:31+00:00"), moment("yesterday")
+    ('2 November 2026, 09:05 UTC', 'yesterday')
+    """
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    months = "January February March April May June July August September October November December"
+    zone = f" {when.tzname()}" if when.tzinfo else ""
+    return f"{when.day} {months.split()[when.month - 1]} {when.year}, {when:%H:%M}{zone}"
 
 
 def level_of(view: RunView) -> float:

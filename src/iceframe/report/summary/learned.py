@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from iceframe.workflow.view import Example, RungView, RunView
 SHOWN_BARS = 8
 SHOWN_TERMS = 15
 SHOWN_CURVES = 6
+SHOWN_RULES = 24
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Learned:
     terms: tuple[Mapping[str, Any], ...]
     curves: tuple[Mapping[str, Any], ...]
     rules: tuple[Mapping[str, Any], ...]
+    n_rules: int
     n_terms: int
     signed: bool
     cases: tuple[Case, ...]
@@ -87,10 +89,11 @@ def learned(view: RunView, scores: Scores) -> tuple[Learned, ...]:
 
 
 def _of_rung(view: RunView, row: Row, rung: RungView) -> Learned:
-    terms = [t for t in rung.terms if finite(t.get("importance"))]
+    terms = [t for t in rung.terms if finite(t.get("importance")) and not t.get("rule")]
     terms.sort(key=lambda t: -abs(float(t["importance"])))
     signed = bool(terms) and all(finite(t.get("coefficient")) for t in terms)
-    rules = tuple(t for t in rung.terms if t.get("rule"))
+    rules = [t for t in rung.terms if t.get("rule")]
+    kept = set(largest([float(t.get("importance", 0.0)) for t in rules], SHOWN_RULES))
     curves = tuple(t for t in terms if drawable(t))[:SHOWN_CURVES]
     pictures, limit = draw_maps(rung.examples)
     cases = tuple(
@@ -102,12 +105,24 @@ def _of_rung(view: RunView, row: Row, rung: RungView) -> Learned:
         summary=rung.summary,
         terms=tuple(terms[:SHOWN_TERMS]),
         curves=() if rules else curves,
-        rules=rules,
+        rules=tuple(t for i, t in enumerate(rules) if i in kept),
+        n_rules=len(rules),
         n_terms=len(terms),
         signed=signed,
         cases=cases,
         limit=limit,
     )
+
+
+def largest(values: Sequence[float], n: int) -> list[int]:
+    """Positions of the ``n`` largest values, in their own order.
+
+    Examples
+    --------
+    >>> largest([0.1, 0.5, 0.2, 0.4], 2)
+    [1, 3]
+    """
+    return sorted(sorted(range(len(values)), key=lambda i: -values[i])[:n])
 
 
 def drawable(term: Mapping[str, Any]) -> bool:

@@ -32,11 +32,17 @@ def making(view: RunView) -> Making:
     ]
     return Making(
         command=_command(view.settings.get("command")),
-        settings=tuple((str(k).replace("_", " "), _text(v)) for k, v in settings),
+        settings=tuple((_label(str(k)), _text(v)) for k, v in settings),
         rungs=tuple(rungs),
         versions=tuple((str(k), str(v)) for k, v in view.versions.items()),
         references=tuple(view.references),
     )
+
+
+def _label(name: str) -> str:
+    """``gdf_samples`` as ``GDF samples``."""
+    text = name.replace("_", " ")
+    return text.replace("gdf", "GDF") if "gdf" in text else text[:1].upper() + text[1:]
 
 
 def _command(value: Any) -> str:

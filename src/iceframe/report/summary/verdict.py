@@ -150,12 +150,11 @@ def _numbers(view: RunView, scores: Scores, row: Row) -> tuple[KeyNumber, ...]:
     behaves = (
         f"behaves as if it had {gdf.text} free parameters" if gdf.known else "0 simple, 1 complex"
     )
-    faith = "exact by construction" if row.glass else "1 is perfect, 0 is chance"
     readings = (
         (loss, better.get(loss.better, "")),
         (scores.get(row.name, "coverage"), f"promised {level}"),
         (scores.get(row.name, "complexity"), behaves),
-        (scores.get(row.name, "faithfulness"), faith),
+        (scores.get(row.name, "faithfulness"), "1 is perfect, 0 is chance"),
     )
     return tuple(
         KeyNumber(
