@@ -58,7 +58,7 @@ class TestColumns:
     def test_constant(self, seed: int) -> None:
         finding = only(dataset(table_of(seed=seed).assign(furnace="A", pressure=1.0)))
         assert finding.code == "constant-columns"
-        assert "--drop 'furnace'" in finding.remedy
+        assert "--drop furnace,pressure" in finding.remedy
 
     @pytest.mark.parametrize("kind", ["counter", "shuffled counter", "names"])
     def test_id(self, seed: int, kind: str) -> None:
@@ -150,7 +150,7 @@ class TestLeaks:
         table = table_of(seed=seed)
         finding = only(dataset(table.assign(d=table["y"] * 145.04 - 3)))
         assert (finding.code, finding.severity) == ("target-copy", "error")
-        assert "--drop 'd'" in finding.remedy
+        assert "--drop d" in finding.remedy
 
     def test_monotone_copy_with_gaps_and_rounding(self, seed: int) -> None:
         table = table_of(seed=seed)

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
-from iceframe.ingest.audit.outliers import listed
+from iceframe.ingest.audit.phrases import drop, listed
 from iceframe.ingest.coordinates import finite, is_numeric
 
 MOSTLY_MISSING = 0.5
@@ -40,7 +40,7 @@ def _missing(shares: dict[str, float]) -> list[Finding]:
         Finding(
             "missing-values",
             "warning" if mostly else "note",
-            f"{len(shares)} feature columns have missing values",
+            f"Feature columns with missing values: {len(shares)}",
             f"{shown}.",
             "fill them in from the source; drop a column that is mostly empty with --drop COLUMN; "
             "what stays missing is imputed inside each training fold",
@@ -63,7 +63,7 @@ def _infinite(data: Dataset) -> list[Finding]:
         Finding(
             "infinite-values",
             "error",
-            f"{int(rows.sum())} samples have infinite feature values",
+            f"Samples with infinite feature values: {int(rows.sum())}",
             f"in {listed(list(bad))}: {listed(data.ids[rows])}.",
             "correct them in the file (often a division by zero), or leave the column out with "
             "--drop COLUMN",
@@ -81,9 +81,9 @@ def _constant(data: Dataset) -> list[Finding]:
         Finding(
             "constant-columns",
             "note",
-            f"{len(flat)} feature columns never change",
+            f"Feature columns that never change: {len(flat)}",
             f"{listed(flat)}.",
-            "leave them out: " + " ".join(f"--drop '{name}'" for name in flat[:3]),
+            f"leave them out with {drop(flat)}",
             value=float(len(flat)),
         )
     ]
@@ -97,11 +97,9 @@ def _ids(data: Dataset) -> list[Finding]:
         Finding(
             "id-like-columns",
             "warning",
-            f"{len(found)} feature columns look like ids or row counters",
+            f"Feature columns that look like ids or row counters: {len(found)}",
             f"{listed(found)}: a different value in every row.",
-            "leave them out: "
-            + " ".join(f"--drop '{name}'" for name in found[:3])
-            + ", or name the id with --id COLUMN",
+            f"leave them out with {drop(found)}, or name the id with --id COLUMN",
             value=float(len(found)),
         )
     ]
@@ -144,7 +142,7 @@ def _twins(data: Dataset) -> list[Finding]:
         Finding(
             "redundant-columns",
             "note",
-            f"{len(pairs)} pairs of feature columns say the same",
+            f"Pairs of feature columns that say the same: {len(pairs)}",
             f"{listed(pairs)}: one rises or falls exactly with the other.",
             "keep one of each: its importance is otherwise split between them (--drop COLUMN)",
             value=float(len(pairs)),

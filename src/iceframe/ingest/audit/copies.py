@@ -13,7 +13,7 @@ import numpy as np
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
-from iceframe.ingest.audit.outliers import listed
+from iceframe.ingest.audit.phrases import listed
 from iceframe.ingest.duplicates import Duplicates, find_duplicates, linked
 
 SAME = ("identical", "same field")
@@ -92,7 +92,7 @@ def _present(data: Dataset, copies: Duplicates, splits: Splits | None) -> list[F
             Finding(
                 "duplicates-across-folds",
                 "error" if severe else "warning",
-                f"{int(leaked.sum())} test samples have a copy in training",
+                f"Test samples with a copy in training: {int(leaked.sum())}",
                 f"{leaked.mean():.1%} of the samples, for example {listed(examples, 3)}: "
                 "a model can answer them from memory.",
                 "keep copies on one side with --splits "
@@ -111,8 +111,8 @@ def _present(data: Dataset, copies: Duplicates, splits: Splits | None) -> list[F
         Finding(
             "duplicates",
             "note",
-            f"{int(copies.shared().sum())} samples are copies or near-copies of one another",
-            f"{len(copies.pairs)} pairs, for example {listed(examples, 3)}; "
+            f"Copies or near-copies of one another: {int(copies.shared().sum())} samples",
+            f"Pairs: {len(copies.pairs)}, for example {listed(examples, 3)}; "
             f"{handled} on one side of the split.",
             "look at the pairs (iceframe check --json lists them); "
             + (
@@ -157,7 +157,7 @@ def _class_conflicts(data: Dataset, groups: np.ndarray, rows: np.ndarray) -> lis
         Finding(
             "conflicting-duplicates",
             "warning",
-            f"{len(torn)} families of copies have different classes",
+            f"Copies with different classes: {int(odd.sum())} samples",
             f"{listed(data.ids[odd])}: the same input with different answers, so that any model is "
             f"wrong in at least {wrong} of {len(data)} cases.",
             "look at them and correct the labels, or add the column that tells them apart",
@@ -220,7 +220,7 @@ def _repeats(
             Finding(
                 "repeats",
                 "note",
-                f"{n_groups} samples were measured more than once",
+                f"Samples measured more than once: {n_groups}",
                 f"Repeats differ by a mean absolute error of {error:.3g} ({share:.1%} of the "
                 "target's spread): no model can be better on single measurements.",
                 "nothing: repeats are kept on one side, and the repeat error is the smallest "
@@ -232,7 +232,7 @@ def _repeats(
         Finding(
             "conflicting-duplicates",
             "warning",
-            f"{n_groups} groups of samples have the same features and different targets",
+            f"Same features, different targets: {n_groups} groups of samples",
             f"They differ by a mean absolute error of {error:.3g}, {share:.0%} of the target's "
             "spread: something that decides the target is not among the features.",
             "add the column that tells them apart (structure, process, test temperature) to the "

@@ -10,6 +10,7 @@ from scipy.stats import chi2_contingency, mannwhitneyu, rankdata
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
+from iceframe.ingest.audit.phrases import drop
 from iceframe.ingest.coordinates import finite, is_numeric
 
 FEWEST = 20
@@ -58,7 +59,7 @@ def _copy(name: str, column: pd.Series, data: Dataset) -> Finding | None:
         "error" if linear else "warning",
         f"'{name}' is {how} of the target",
         f"It ranks the samples as '{data.target}' does (Spearman {spearman:+.4f}).",
-        f"leave it out with --drop '{name}', unless it is known before the target is measured",
+        f"leave it out with {drop([name])}, unless it is known before the target is measured",
         value=spearman,
     )
 
@@ -82,7 +83,7 @@ def _settles(name: str, column: pd.Series, data: Dataset) -> Finding | None:
         f"'{name}' alone tells the class",
         f"It classifies {share:.1%} of the samples: a copy of '{data.target}', a consequence of "
         "it, or a real but trivial cue.",
-        f"leave it out with --drop '{name}', unless it is known before the class is",
+        f"leave it out with {drop([name])}, unless it is known before the class is",
         value=share,
     )
 
@@ -127,7 +128,7 @@ def _gap(name: str, column: pd.Series, data: Dataset) -> Finding | None:
         f"Where '{name}' is missing, the target differs",
         f"A model can read '{data.target}' from the gap alone (strength {strength:.2f}, "
         f"p = {test.pvalue:.1g}).",
-        f"find out why it was not measured; leave it out with --drop '{name}' if a new sample "
+        f"find out why it was not measured; leave it out with {drop([name])} if a new sample "
         "would not have the same gaps",
         value=strength,
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
-from iceframe.ingest.audit.outliers import listed
+from iceframe.ingest.audit.phrases import listed
 from iceframe.ingest.coordinates import finite, is_numeric
 from iceframe.ingest.quantities import unit_in_name
 

@@ -21,6 +21,7 @@ from iceframe.core.dataset import Dataset
 from iceframe.core.errors import IceframeError
 from iceframe.core.seeds import derive_seed, generator
 from iceframe.core.values import Finding, Splits
+from iceframe.ingest.audit.phrases import drop
 from iceframe.ingest.coordinates import finite, is_numeric
 from iceframe.ingest.duplicates import duplicate_groups, linked
 from iceframe.ingest.looks import looks
@@ -230,7 +231,7 @@ def _finding(data: Dataset, facts: dict[str, Any]) -> list[Finding]:
                 "levels, and count only what a model scores beyond this; "
                 "test with --splits leave-out:COLUMN over instrument or session"
                 if images
-                else f"leave them out with --drop '{facts['cues'][0]}', or test with "
+                else f"leave them out with {drop(facts['cues'])}, or test with "
                 "--splits leave-out:COLUMN"
             ),
             value=facts["score"],

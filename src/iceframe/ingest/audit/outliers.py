@@ -7,13 +7,13 @@ less of it. Reference: Leys et al. 2013, doi:10.1016/j.jesp.2013.03.013.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
+from iceframe.ingest.audit.phrases import listed
 from iceframe.ingest.coordinates import finite, is_numeric
 from iceframe.ingest.looks import looks
 
@@ -73,18 +73,6 @@ def _double_mad(x: np.ndarray) -> np.ndarray:
     return result
 
 
-def listed(ids: Sequence[Any] | np.ndarray, most: int = 5) -> str:
-    """The first few ids, and how many more there are.
-
-    Examples
-    --------
-    >>> listed(["a", "b", "c"], most=2)
-    'a, b and 1 more'
-    """
-    shown = ", ".join(map(str, ids[:most]))
-    return shown if len(ids) <= most else f"{shown} and {len(ids) - most} more"
-
-
 def _columns(data: Dataset) -> tuple[list[Finding], dict[str, Any]]:
     rows: set[int] = set()
     worst: dict[str, float] = {}
@@ -105,7 +93,7 @@ def _columns(data: Dataset) -> tuple[list[Finding], dict[str, Any]]:
     finding = Finding(
         "feature-outliers",
         "note",
-        f"{len(ids)} samples have feature values far from all others",
+        f"Samples with feature values far from all others: {len(ids)}",
         f"{listed(examples)}.",
         "check units and typing in these rows and correct them in the file; "
         "drop a column that cannot be trusted with --drop COLUMN",
@@ -129,14 +117,14 @@ def _images(data: Dataset) -> list[Finding]:
             "blank-images",
             "warning",
             blank,
-            "are blank: every pixel has the same grey",
+            "Blank images, every pixel of the same grey",
             "delete or re-acquire them, and remove their rows from labels.csv",
         ),
         (
             "saturated-images",
             "note",
             saturated & ~blank,
-            "are mostly pure black and white",
+            "Images of mostly pure black and white",
             "re-export them without contrast stretching; if they are segmented phases, say so with "
             '"kind": "phase" in dataset.json',
         ),
@@ -144,7 +132,7 @@ def _images(data: Dataset) -> list[Finding]:
             "odd-images",
             "note",
             (odd > 0) & ~blank,
-            "look unlike all others in brightness, contrast or sharpness",
+            "Images unlike all others in brightness, contrast or sharpness",
             "look at them: wrong magnification, a chart, or another instrument? "
             "If so, remove them and run iceframe check again",
         ),
@@ -153,7 +141,7 @@ def _images(data: Dataset) -> list[Finding]:
         Finding(
             code,
             severity,  # type: ignore[arg-type]
-            f"{int(which.sum())} images {what}",
+            f"{what}: {int(which.sum())}",
             f"{listed(data.ids[which])}.",
             remedy,
             tuple(map(str, data.ids[which][:20])),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
-from iceframe.ingest.audit.outliers import listed
+from iceframe.ingest.audit.phrases import grouped, listed
 
 SPECIMEN = "specimen"
 ORIGINS = ("batch", "reference")
@@ -64,10 +64,10 @@ def _torn(data: Dataset, role: str, column: str, splits: Splits | None) -> list[
         Finding(
             "specimens-across-folds" if strict else "groups-across-folds",
             "error" if strict else "note",
-            f"{len(shared)} of {len(names)} groups of '{column}' are on both sides of the split",
+            f"On both sides of the split: {len(shared)} of {len(names)} groups of '{column}'",
             f"{listed([names[i] for i in shared])}: a model may recognise the {role} instead of "
             "learning the material.",
-            f"keep them whole with --splits grouped:{column}",
+            f"keep them whole with {grouped(column)}",
             value=float(len(shared)),
         )
     ]
@@ -84,7 +84,7 @@ def _confounded(data: Dataset, column: str) -> list[Finding]:
         Finding(
             "class-is-specimen",
             "warning",
-            f"{len(alone)} classes come from a single specimen",
+            f"Classes that come from a single specimen: {len(alone)}",
             f"{listed(list(alone.index))}: no model can tell the class from the specimen.",
             "prepare a second specimen of each class, or leave the class out",
             value=float(len(alone)),

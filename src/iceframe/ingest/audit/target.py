@@ -9,7 +9,8 @@ import pandas as pd
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
-from iceframe.ingest.audit.outliers import far_out, listed
+from iceframe.ingest.audit.outliers import far_out
+from iceframe.ingest.audit.phrases import listed
 from iceframe.ingest.audit.size import class_counts
 
 UNBALANCED = 10.0
@@ -63,7 +64,7 @@ def _absent(data: Dataset) -> list[Finding]:
         Finding(
             "target-missing",
             "error",
-            f"{int(bad.sum())} samples have no usable target",
+            f"Samples without a usable target: {int(bad.sum())}",
             f"missing or infinite in {listed(data.ids[bad])}",
             "measure them, or leave them out with --drop-invalid",
             tuple(map(str, data.ids[bad][:20])),
@@ -112,7 +113,7 @@ def _outlying(data: Dataset, y: np.ndarray) -> list[Finding]:
         Finding(
             "target-outliers",
             "warning" if distance.max() > WILD else "note",
-            f"{int(odd.sum())} target values lie far from all others",
+            f"Target values far from all others: {int(odd.sum())}",
             f"{shown}; the median is {np.nanmedian(y):g}, and the farthest lies "
             f"{distance.max():.0f} robust deviations away.",
             "check units and typing in these rows; correct them in the file, or take them out and "
