@@ -27,27 +27,51 @@ def commands() -> Iterator[tuple[str, object]]:
     yield from group.commands.items()  # type: ignore[attr-defined]
 
 
+def documented(text: str, heading: str) -> str:
+    """The section of a page under a heading that starts so; empty where there is none."""
+    found = re.search(rf"^## {heading}.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return found[0] if found else ""
+
+
 def test_every_command_and_option_is_documented() -> None:
     text = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
-    shared = "\n".join(line for line in text.splitlines() if "reading options" in line.lower())
+    formats = (DOCS / "reference" / "data-formats.md").read_text(encoding="utf-8")
+    shared = documented(formats, "Reading options")
     assert shared
     missing = []
-    names = [name for name, _ in commands()]
-    assert names
     for name, command in commands():
-        section = re.search(
-            rf"^## `iceframe {name}\b.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
-        )
-        if section is None:
+        section = documented(text, rf"`iceframe {name}\b")
+        if not section:
             missing.append(name)
             continue
-        body = section[0] + (text[: text.index("## `")] if "reading options" in section[0] else "")
+        body = section + (shared if "the reading options" in section else "")
         for parameter in command.params:  # type: ignore[attr-defined]
-            options = [
-                o for o in [*parameter.opts, *parameter.secondary_opts] if o.startswith("--")
-            ]
-            missing += [f"{name} {o}" for o in options if o != "--help" and f"`{o}`" not in body]
+            options = {*parameter.opts, *parameter.secondary_opts} - {"--help"}
+            for option in sorted(o for o in options if o.startswith("--")):
+                if not re.search(rf"`{option}[ `]", body):
+                    missing.append(f"{name} {option}")
     assert not missing
+
+
+def test_every_option_on_reading_exists() -> None:
+    formats = (DOCS / "reference" / "data-formats.md").read_text(encoding="utf-8")
+    rows = [r for r in documented(formats, "Reading options").splitlines() if r.startswith("| `")]
+    known = {o for _, c in commands() for p in c.params for o in [*p.opts, *p.secondary_opts]}  # type: ignore[attr-defined]
+    assert {o for row in rows for o in re.findall(r"`(--[a-z-]+)", row)} <= known
+    import inspect
+
+    from iceframe.ingest import read
+
+    arguments = {a for row in rows for a in re.findall(r"`(\w+)=", row)}
+    assert arguments <= set(inspect.signature(read).parameters)
+
+
+def test_every_key_of_the_sidecar_is_documented() -> None:
+    from iceframe.ingest.sidecar import _KNOWN
+
+    formats = (DOCS / "reference" / "data-formats.md").read_text(encoding="utf-8")
+    rows = [r for r in documented(formats, "`dataset.json`").splitlines() if r.startswith("| `")]
+    assert {k for row in rows for k in re.findall(r"`(\w+)`", row.split("|")[1])} == set(_KNOWN)
 
 
 def test_no_command_is_documented_that_does_not_exist() -> None:
