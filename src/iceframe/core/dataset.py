@@ -168,11 +168,13 @@ class Dataset:
             modalities["image"] = self.images.names[position]
         if self.composition is not None:
             modalities["composition"] = row[self.composition]
+        known = self.target is not None and self.target in row.index  # not so for new samples
+        properties = {str(self.target): row[self.target]} if known else {}
         return Sample(
             id=str(self.table.index[position]),
             modalities=modalities,
             conditions={name: row[name] for name in self.features},
-            properties={self.target: row[self.target]} if self.target else {},
+            properties=properties,
             specimen=_role(row, self.groups, "specimen"),
             material_class=_role(row, self.groups, "material_class"),
         )
