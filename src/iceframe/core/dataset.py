@@ -168,8 +168,9 @@ class Dataset:
             modalities["image"] = self.images.names[position]
         if self.composition is not None:
             modalities["composition"] = row[self.composition]
-        known = self.target is not None and self.target in row.index  # not so for new samples
-        properties = {str(self.target): row[self.target]} if known else {}
+        properties = {}
+        if self.target is not None and self.target in row.index:  # new samples have none
+            properties[self.target] = row[self.target]
         return Sample(
             id=str(self.table.index[position]),
             modalities=modalities,
