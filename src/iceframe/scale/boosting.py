@@ -7,24 +7,33 @@ interpret warns that its own plots cannot show the bin of missing values; ours c
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
 
 
 class BoostedRegressor(ExplainableBoostingRegressor):
-    """interpret's regressor without its warning about missing values."""
+    """interpret's regressor without its warnings about missing values."""
 
     def fit(self, X: Any, y: Any, **options: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Missing values detected")
+        with missing_values_allowed():
             return super().fit(X, y, **options)
 
 
 class BoostedClassifier(ExplainableBoostingClassifier):
-    """interpret's classifier without its warning about missing values."""
+    """interpret's classifier without its warnings about missing values."""
 
     def fit(self, X: Any, y: Any, **options: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Missing values detected")
+        with missing_values_allowed():
             return super().fit(X, y, **options)
+
+
+@contextmanager
+def missing_values_allowed() -> Iterator[None]:
+    """Silence what interpret says of gaps, and of columns without a single value."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Missing values detected")
+        warnings.filterwarnings("ignore", message="All-NaN slice encountered")
+        yield

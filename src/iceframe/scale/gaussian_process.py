@@ -23,7 +23,7 @@ KERNELS = ("rbf", "matern52", "matern12")
 # BoTorch's length-scale prior is made for the unit cube; this is the spread of a uniform there.
 UNIT_CUBE_SPREAD = 1 / math.sqrt(12)
 
-# The cost of a step grows with n³: hyper-parameters are found on a subset, the conditioning takes more.
+# A step costs n³: hyper-parameters are found on a subset, the conditioning takes more samples.
 MOST_FOR_SEARCH = 800
 MOST_FOR_CONDITIONING = 4000
 
@@ -54,7 +54,7 @@ class _ARDProcess(BaseEstimator):
         return int(self.y_.size + sum(np.size(value) for value in self.hyperparameters_.values()))
 
     def _condition(self, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None) -> None:
-        """Find hyper-parameters for latent targets ``y`` ``(n, m)`` and keep what predictions need."""
+        """Find hyper-parameters for latent ``y`` ``(n, m)`` and keep what predictions need."""
         if self.kernel not in KERNELS:
             raise ValueError(f"kernel is {self.kernel!r}, allowed: {', '.join(KERNELS)}")
         order = np.arange(len(x))
@@ -154,7 +154,7 @@ def _model(kernel: str, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None) 
 
 
 def _covariance(kernel: str, n_features: int, n_outputs: int, *, scaled: bool) -> Any:
-    """``k(r)`` with BoTorch's prior on length scales; ``s²`` where targets have no unit variance."""
+    """``k(r)`` with BoTorch's prior on length scales; ``scaled`` adds the factor ``s²``."""
     import torch
     from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
     from gpytorch.kernels import MaternKernel, ScaleKernel

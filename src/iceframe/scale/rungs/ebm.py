@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import optuna
 
 BAGS = 8
-BINS, PAIR_BINS = 64, 16  # pair tables cost the square of their bins
+BINS, PAIR_BINS = 32, 8  # pair tables cost the square of their bins
 MOST_PAIRS = 20
 SCREENING_TREES = 100
 
@@ -53,7 +53,7 @@ class EBMRung(Rung):
         n_columns = min(int(settings.get("columns", 30)), len(columns))
         kind = BoostedRegressor if context.task == "regression" else BoostedClassifier
         model = kind(
-            interactions=min(int(settings.get("pairs", 10)), n_columns * (n_columns - 1) // 2),
+            interactions=_pairs(settings, n_columns, context),
             min_samples_leaf=int(settings.get("leaf", 3)),
             learning_rate=float(settings.get("rate", 0.1)),
             feature_types=["continuous"] * n_columns,
@@ -62,7 +62,9 @@ class EBMRung(Rung):
             outer_bags=BAGS,
             smoothing_rounds=50,
             interaction_smoothing_rounds=20,
-            max_rounds=2000,
+            max_rounds=1000,
+            early_stopping_rounds=50,
+            early_stopping_tolerance=1e-4,
             n_jobs=1,
             random_state=context.seed,
         )
@@ -70,10 +72,9 @@ class EBMRung(Rung):
         return Pipeline([("select", select(columns)), ("screen", screen), ("model", model)])
 
     def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
-        settings: dict[str, Any] = {
-            "pairs": trial.suggest_int("pairs", 0, MOST_PAIRS, step=5),
-            "leaf": trial.suggest_int("leaf", 2, 6),
-        }
+        settings: dict[str, Any] = {"leaf": trial.suggest_int("leaf", 2, 6)}
+        if context.n_classes <= 2:
+            settings["pairs"] = trial.suggest_int("pairs", 0, MOST_PAIRS, step=5)
         if context.n_features > 20:
             settings["columns"] = trial.suggest_int("columns", 15, 30, step=5)
         return {**settings, **suggest_blocks(trial, context)}
@@ -112,6 +113,13 @@ class EBMRung(Rung):
         return int(sum(table.size for table in tables) + np.size(estimator["model"].intercept_))
 
 
+def _pairs(settings: Mapping[str, Any], n_columns: int, context: Context) -> int:
+    """How many pairs: none for three classes or more, where interpret cannot show them."""
+    if context.n_classes > 2:
+        return 0
+    return min(int(settings.get("pairs", 10)), n_columns * (n_columns - 1) // 2)
+
+
 def _screen(n_columns: int, context: Context) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
     from sklearn.feature_selection import SelectFromModel
@@ -147,6 +155,8 @@ def _curve(model: Any, position: int) -> dict[str, list[float]]:
     """
     feature = model.term_features_[position][0]
     low, high = model.feature_bounds_[feature]
+    if not np.isfinite(low + high):  # a column without a single value
+        return {}
     edges = np.concatenate([[low], model.bins_[feature][0], [high]])
     heights = model.term_scores_[position][1:-1]
     return {
