@@ -5,6 +5,8 @@ BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP  := $(VENV)/.installed
 WORKERS ?= 2
 OUT    ?= demo
+JOBS   ?= steels nims uhcs
+RUNS   ?= runs
 
 # One thread a process: the workers are the parallelism, and sums keep their order.
 export OMP_NUM_THREADS ?= 1
@@ -33,8 +35,8 @@ check: $(STAMP)
 docs: $(STAMP)  ## the documentation, in docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-bench: $(STAMP)  ## every number of docs/results.md, from the benchmarks
-	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+bench: $(STAMP)  ## the main job on real tables and micrographs (JOBS, RUNS); an hour or more, resumable
+	@for job in $(JOBS); do $(BIN)/python benchmarks/main_job.py $$job --runs $(RUNS) || exit 1; done
 
 venv: $(STAMP)  ## only the environment, in .venv
 	@:

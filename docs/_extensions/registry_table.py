@@ -14,11 +14,20 @@ from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
 
-_DOI = re.compile(r"\b(10\.\d{4,9}/[^\s;,]+[^\s;,.)\]])")
+_DOI = re.compile(
+    r"(?:https?://(?:dx\.)?doi\.org/|\bdoi[: ]\s*)?\b(10\.\d{4,9}/[^\s;,]*[^\s;,.)\]])",
+    re.IGNORECASE,
+)
+_ARXIV = re.compile(r"(?:https?://arxiv\.org/abs/|\barXiv[: ]\s*)(\d{4}\.\d{4,5})", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<!\]\()(https?://[^\s;,)]+)")
 
 
-def with_doi_links(text: str) -> str:
-    """``text`` in Markdown, each bare DOI a link."""
+def with_links(text: str) -> str:
+    """``text`` in Markdown, with DOIs, arXiv numbers and addresses as links."""
+    text = _ADDRESS.sub(
+        lambda m: m[0] if "doi.org/" in m[0] or "arxiv.org/" in m[0] else f"<{m[0]}>", text
+    )
+    text = _ARXIV.sub(r"[arXiv \1](https://arxiv.org/abs/\1)", text)
     return _DOI.sub(r"[\1](https://doi.org/\1)", text)
 
 
@@ -33,7 +42,7 @@ def rows(registry: Any, columns: list[str]) -> list[list[str]]:
                 value = "yes" if value else "no"
             elif isinstance(value, tuple):
                 value = ", ".join(value)
-            cells.append(with_doi_links(" ".join(str(value).split())).replace("|", r"\|"))
+            cells.append(with_links(" ".join(str(value).split())).replace("|", r"\|"))
         table.append(cells)
     return table
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -124,8 +127,6 @@ def test_the_run_folder_is_as_described(prepared_files: Path) -> None:
 
 @pytest.mark.parametrize("module", ["scale.rung:RUNGS", "scale.descriptor:DESCRIPTORS"])
 def test_every_entry_says_what_its_table_shows(module: str) -> None:
-    import importlib
-
     name, attribute = module.split(":")
     registry = getattr(importlib.import_module(f"iceframe.{name}"), attribute)
     assert registry.names()
@@ -135,23 +136,44 @@ def test_every_entry_says_what_its_table_shows(module: str) -> None:
         assert all((entry.title, entry.summary, entry.reference)), key
 
 
-def test_generated_tables_show_every_entry() -> None:
-    import sys
+def registry_table() -> ModuleType:
+    """The extension that makes the tables; it lies beside the pages, not in the package."""
+    path = DOCS / "_extensions" / "registry_table.py"
+    spec = importlib.util.spec_from_file_location("registry_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    sys.path.insert(0, str(DOCS / "_extensions"))
-    try:
-        from registry_table import rows, with_doi_links
-    finally:
-        sys.path.pop(0)
+
+def test_generated_tables_show_every_entry() -> None:
     from iceframe.scale.rung import RUNGS
 
-    table = rows(RUNGS, ["title", "glass_box", "tasks"])
+    table = registry_table().rows(RUNGS, ["title", "glass_box", "tasks"])
     assert [row[0] for row in table] == [f"`{name}`" for name in RUNGS]
     assert {row[0]: row[2] for row in table}["`ridge`"] == "yes"
-    linked = with_doi_links("Ye 1998, doi 10.1080/0162.1998.1047.")
-    assert (
-        linked == "Ye 1998, doi [10.1080/0162.1998.1047](https://doi.org/10.1080/0162.1998.1047)."
+
+
+@pytest.mark.parametrize("text", ["doi 10.1080/0162.47", "doi:10.1080/0162.47", "10.1080/0162.47"])
+def test_references_in_generated_tables_become_links(text: str) -> None:
+    with_links = registry_table().with_links
+    assert with_links(f"Ye 1998, {text}.") == (
+        "Ye 1998, [10.1080/0162.47](https://doi.org/10.1080/0162.47)."
     )
+    assert with_links("at https://doi.org/10.1080/0162.47, eq. 2") == (
+        "at [10.1080/0162.47](https://doi.org/10.1080/0162.47), eq. 2"
+    )
+    assert with_links("arXiv 1703.01365") == (
+        "[arXiv 1703.01365](https://arxiv.org/abs/1703.01365)"
+    )
+    assert with_links("see https://jsonlines.org") == "see <https://jsonlines.org>"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_fractions_have_braces(page: Path) -> None:
+    r"""The MathML converter reads ``\frac12 C`` as 12 over C."""
+    assert not re.findall(r"\\[td]?frac[^{]", page.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
