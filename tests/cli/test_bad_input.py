@@ -48,7 +48,7 @@ def table(tmp_path: Path, frame: pd.DataFrame, name: str = "alloys.csv") -> Path
     return path
 
 
-def pictures(folder: Path, n: int = 12, size: tuple[int, int] = (16, 16)) -> pd.DataFrame:
+def pictures(folder: Path, n: int = 12, size: tuple[int, int] = (32, 32)) -> pd.DataFrame:
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     names = [f"m{i}.png" for i in range(n)]
@@ -93,7 +93,7 @@ def test_unusable_targets_are_named(
     frame = alloys().astype({"strength": object})
     frame.loc[7, "strength"] = value
     path = table(tmp_path, frame)
-    refused(attempt(path), "--drop-invalid", "7")
+    refused(attempt(path), "--drop-invalid", "8")
     assert attempt(path, "--drop-invalid").code == 0
 
 
@@ -166,12 +166,12 @@ def test_mixed_sizes(attempt: Cli, tmp_path: Path) -> None:
     pictures(tmp_path / "images")
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "images" / "m3.png")
     refused(attempt(tmp_path / "images"), "--size", "--fit")
-    assert attempt(tmp_path / "images", "--size", "16x16", "--fit", "resize").code == 0
+    assert attempt(tmp_path / "images", "--size", "32x32", "--fit", "resize").code == 0
 
 
 def test_mixed_bit_depths_are_said(iceframe: Cli, tmp_path: Path) -> None:
     pictures(tmp_path / "images")
-    deep = np.random.default_rng(1).integers(0, 65535, (16, 16), dtype=np.uint16)
+    deep = np.random.default_rng(1).integers(0, 65535, (32, 32), dtype=np.uint16)
     Image.fromarray(deep).save(tmp_path / "images" / "m3.png")
     ended = iceframe("check", tmp_path / "images", "--target", "strength", "--json")
     assert ended.code == 0

@@ -170,12 +170,15 @@ def tune(
 
     Parameters
     ----------
-    trials, folds : defaults by ``rung.effort`` (:data:`TRIALS`, :data:`FOLDS`).
+    trials, folds : defaults by ``rung.effort`` (:data:`TRIALS`, :data:`FOLDS`); no trials leave
+        the rung at its defaults.
     groups : ``(n,)`` labels; samples that share one stay on one side of every inner split.
     """
     import optuna
 
     check_fit(rung, inputs, y, context)
+    if trials == 0:
+        return {}
     seed = derive_seed(context.seed, "tune", rung.name)
     probe = _quiet_study(seed, 1).ask()
     settings = rung.space(probe, context)
@@ -205,7 +208,7 @@ def tune(
                 raise optuna.TrialPruned
         return float(np.mean(losses))
 
-    n_trials = trials or TRIALS[rung.effort]
+    n_trials = TRIALS[rung.effort] if trials is None else trials
     study = _quiet_study(seed, n_trials)
     study.optimize(objective, n_trials=n_trials)
     return dict(study.best_trial.user_attrs["settings"])

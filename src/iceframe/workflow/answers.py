@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from iceframe.core.dataset import ArrayImages, Dataset
-from iceframe.core.errors import UsageError
+from iceframe.core.errors import InputError, UsageError
 from iceframe.core.values import Explanation
 from iceframe.ingest import read
 from iceframe.measure.attribution import attribute
@@ -94,8 +94,15 @@ def _final_folder(run: Run, rung: str | None) -> Path:
 
 
 def _represent(run: Run, data: Dataset) -> Inputs:
-    _, representer = prepare.read_representation(prepare.prepared_folder(run.store))
-    return Inputs(representer.transform(data), data.images)
+    known, representer = prepare.read_representation(prepare.prepared_folder(run.store))
+    described = representer.transform(data)
+    if described.names != known.names:  # the models know columns by position
+        raise InputError(
+            "The features of these samples are not those of the run.",
+            got=", ".join(sorted(set(described.names) ^ set(known.names))) or "another order",
+            hint="the run folder was written by another version: run again",
+        )
+    return Inputs(described, data.images)
 
 
 def _position(data: Dataset, sample: int | str) -> int:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
+from iceframe.core.values import Task
 from iceframe.ingest import read
 
 TARGET = "target"
@@ -56,7 +57,7 @@ class LadderSearchCV(BaseEstimator):
         workers: int | None = None,
         trials: int | None = None,
         shift: bool = True,
-        task: str | None = None,
+        task: Task | None = None,
         out: str | Path | None = None,
     ) -> None:
         self.ladder = ladder

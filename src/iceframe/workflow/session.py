@@ -20,7 +20,7 @@ from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
 from iceframe.workflow.plan import plan_units
-from iceframe.workflow.settings import RunSettings, check_ladder, default_ladder
+from iceframe.workflow.settings import RunSettings, check_ladder, default_ladder, trials_at_most
 from iceframe.workflow.view import Example, RunView
 from iceframe.workflow.viewing import view_of
 
@@ -43,7 +43,7 @@ def run(
     floors: Mapping[str, float] | None = None,
     workers: int | None = None,
     device: str = "auto",
-    trials: int | None = None,
+    trials: int | Mapping[str, int] | None = None,
     shift: bool = True,
     command: str = "iceframe.run",
     watch: Watch | None = None,
@@ -59,7 +59,8 @@ def run(
     budget : seconds after which no further unit of work starts; the run can be continued.
     floors : what you insist on, ``{"mae": 90}``; see :func:`iceframe.balance.decide`.
     workers : processes; one a core when not given.
-    trials : tuning trials a rung and fold, instead of the rung's own number.
+    trials : most tuning trials a rung and fold, or that number by effort (``light``, ``medium``,
+        ``heavy``); 0 keeps a rung's default settings.
     shift : whether to measure the leave-cluster-out error.
     watch : called with a :class:`~iceframe.workflow.execute.Progress` after every step.
 
@@ -71,7 +72,7 @@ def run(
     dataset = _dataset(data, target)
     names = tuple(ladder) if ladder is not None else default_ladder(dataset)
     settings = RunSettings(
-        names, splits, folds, seed, dict(floors or {}), device, trials, shift=shift
+        names, splits, folds, seed, dict(floors or {}), device, _trials(trials), shift=shift
     )
     check_ladder(names, dataset)
     check_floors(settings.floors)
@@ -238,6 +239,10 @@ class Run:
     def view(self) -> RunView:
         """The run as plain values, for reports."""
         return view_of(self)
+
+
+def _trials(asked: int | Mapping[str, int] | None) -> Mapping[str, int]:
+    return asked if isinstance(asked, Mapping) else trials_at_most(asked)
 
 
 def _publish(store: RunStore, prepared: Prepared, settings: RunSettings, outcome: Outcome) -> None:

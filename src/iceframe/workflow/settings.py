@@ -10,6 +10,7 @@ from typing import Any
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import UsageError
 from iceframe.core.values import Task
+from iceframe.scale.fitting import TRIALS
 
 LEVEL = 0.9  # of the prediction intervals and sets
 TABLE_LADDER = ("mean", "ridge", "tree", "ebm", "svm", "extra_trees", "gp", "mlp")
@@ -22,7 +23,7 @@ class RunSettings:
 
     ``gdf_replicates`` and ``gdf_samples`` bound the cost of the generalised degrees of freedom by
     the rung's effort; ``explain_samples`` is the number of held-out samples explained per fold;
-    ``trials`` overrides the number of tuning trials.
+    ``trials`` bounds the number of tuning trials by effort (0: the rung's default settings).
     """
 
     ladder: tuple[str, ...]
@@ -31,7 +32,7 @@ class RunSettings:
     seed: int = 0
     floors: Mapping[str, float] = field(default_factory=dict)
     device: str = "auto"
-    trials: int | None = None
+    trials: Mapping[str, int] = field(default_factory=lambda: dict(TRIALS))
     explain_samples: int = 24
     shift: bool = True
     gdf_replicates: Mapping[str, int] = field(
@@ -79,6 +80,19 @@ def check_ladder(ladder: tuple[str, ...], data: Dataset) -> None:
             raise UsageError(
                 f"The rung '{name}' does not do {task}.", allowed=", ".join(rung.tasks)
             )
+
+
+def trials_at_most(most: int | None) -> dict[str, int]:
+    """Tuning trials by effort, none above ``most``.
+
+    >>> trials_at_most(8)
+    {'light': 8, 'medium': 8, 'heavy': 8}
+    """
+    if most is None:
+        return dict(TRIALS)
+    if most < 0:
+        raise UsageError("The number of trials is negative.", got=most, allowed="0 or more")
+    return {effort: min(most, usual) for effort, usual in TRIALS.items()}
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -51,7 +51,7 @@ def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     fold = work.fold(unit)
     train, y_train = work.inputs.take(fold.train), work.y[fold.train]
     settings = tune(
-        rung, train, y_train, context, trials=work.settings.trials, groups=work.groups[fold.train]
+        rung, train, y_train, context, trials=work.settings.trials[rung.effort], groups=work.groups[fold.train]
     )
     fitted = fit(rung, settings, train, y_train, context)
     clock.lap("fit_seconds")
@@ -172,7 +172,7 @@ def _shift(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     fold = work.fold(unit)
     train, y_train = work.inputs.take(fold.train), work.y[fold.train]
     settings = tune(
-        rung, train, y_train, context, trials=work.settings.trials, groups=work.groups[fold.train]
+        rung, train, y_train, context, trials=work.settings.trials[rung.effort], groups=work.groups[fold.train]
     )
     predicted = fit(rung, settings, train, y_train, context).predict(work.inputs.take(fold.test))
     frame = pd.DataFrame({"position": fold.test, "y": work.y[fold.test]})
@@ -193,7 +193,7 @@ def _final(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     clock = _Stopwatch()
     rung, context = _rung(unit, work)
     settings = tune(
-        rung, work.inputs, work.y, context, trials=work.settings.trials, groups=work.groups
+        rung, work.inputs, work.y, context, trials=work.settings.trials[rung.effort], groups=work.groups
     )
     fitted = fit(rung, settings, work.inputs, work.y, context)
     fitted.save(staged / "model")

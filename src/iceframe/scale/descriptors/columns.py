@@ -73,17 +73,25 @@ class Columns(Descriptor):
         return represent(np.hstack(parts), features, self.reference)
 
     def state(self) -> dict[str, Any]:
-        """Columns with their units and categories, and the block."""
-        return {"block": self.block_, "units": self.units_, "categories": self.categories_}
+        """Columns with their units and categories, and the block.
+
+        A list, since JSON objects may lose their order and the models rely on that of the columns.
+        """
+        columns = [
+            {"name": column, "unit": self.units_[column], "categories": categories}
+            for column, categories in self.categories_.items()
+        ]
+        return {"block": self.block_, "columns": columns}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The descriptor with the stored columns."""
         descriptor = cls()
         descriptor.block_ = str(state["block"])
-        descriptor.units_ = dict(state["units"])
+        descriptor.units_ = {str(c["name"]): str(c["unit"]) for c in state["columns"]}
         descriptor.categories_ = {
-            str(column): None if c is None else list(c) for column, c in state["categories"].items()
+            str(c["name"]): None if c["categories"] is None else list(c["categories"])
+            for c in state["columns"]
         }
         return descriptor
 
