@@ -125,6 +125,15 @@ def test_the_run_folder_is_as_described(prepared_files: Path) -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(evidence.columns)
 
 
+def test_the_report_is_read_in_its_own_order(prepared_files: Path) -> None:
+    guide = (DOCS / "how-to" / "read-the-report.md").read_text(encoding="utf-8")
+    report = (prepared_files / "runs" / "a1" / "report.html").read_text(encoding="utf-8")
+    sections = [re.sub("<.*?>", "", h) for h in re.findall(r"<h2[^>]*>(.*?)</h2>", report)]
+    assert "What to do next" in sections
+    headings = re.findall(r"^## (.*)$", guide, re.MULTILINE)
+    assert [h for h in headings if h in sections] == sections
+
+
 @pytest.mark.parametrize("module", ["scale.rung:RUNGS", "scale.descriptor:DESCRIPTORS"])
 def test_every_entry_says_what_its_table_shows(module: str) -> None:
     name, attribute = module.split(":")
