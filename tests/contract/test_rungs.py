@@ -83,10 +83,11 @@ def test_leaves_its_input_and_the_global_generators_alone(name, classes):
 
     inputs, before = _inputs(), _inputs()
     y, context = _target(inputs, classes), _context(inputs, classes)
-    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    legacy = np.random.mtrand._rand  # NumPy's global generator
+    numpy_state, torch_state = legacy.get_state()[1].copy(), torch.get_rng_state()
     fit(RUNGS[name](), {}, inputs, y, context).predict(inputs)
     assert np.array_equal(inputs.table.values, before.table.values, equal_nan=True)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)
+    assert np.array_equal(legacy.get_state()[1], numpy_state)
     assert torch.equal(torch.get_rng_state(), torch_state)
 
 
@@ -113,9 +114,11 @@ def test_terms_of_a_glass_box_sum_to_its_prediction(name, classes):
         assert terms is None
         return
     predicted = fitted.predict(inputs)
-    if classes:
-        predicted = log_odds(predicted)
-    assert terms.shape == (N, D, *predicted.shape[1:])
+    if classes:  # beyond a few millionths, 1 − p has no digits left to compare
+        clear = predicted.min(axis=1) > 1e-6
+        assert clear.sum() > N / 4
+        predicted, terms = log_odds(predicted[clear]), terms[clear]
+    assert terms.shape == (len(predicted), D, *predicted.shape[1:])
     intercept = predicted - terms.sum(axis=1)  # the same for every sample
     assert np.ptp(intercept, axis=0).max() <= 1e-8 * max(1.0, np.abs(predicted).max())
 

@@ -18,7 +18,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-KERNELS = ("rbf", "matern52", "matern12")
+# No exponential kernel: its gradient is noisy where samples coincide, and the search breaks off.
+KERNELS = ("rbf", "matern52", "matern32")
 
 # BoTorch's length-scale prior is made for the unit cube; this is the spread of a uniform there.
 UNIT_CUBE_SPREAD = 1 / math.sqrt(12)
@@ -27,8 +28,6 @@ UNIT_CUBE_SPREAD = 1 / math.sqrt(12)
 MOST_FOR_SEARCH = 800
 MOST_FOR_CONDITIONING = 4000
 
-# Pseudo-count of a class that a sample does not belong to (Milios et al. 2018, section 4).
-PSEUDO_COUNT = 0.01
 LATENT_DRAWS = 256
 
 
@@ -102,10 +101,21 @@ class ARDRegressor(RegressorMixin, _ARDProcess):
 class ARDClassifier(ClassifierMixin, _ARDProcess):
     """Gaussian process regression on Dirichlet pseudo-counts, one latent function a class.
 
-    With ``α = 0.01`` plus one for a sample's own class, ``σ² = ln(1/α + 1)`` and the target
-    ``ln α − σ²/2`` match the moments of a log-normal to those of a gamma variable; probabilities
-    are the mean of the softmax over draws of the latent values.
+    With ``α = pseudo_count``, plus one for a sample's own class, ``σ² = ln(1/α + 1)`` and the
+    target ``ln α − σ²/2`` match the moments of a log-normal to those of a gamma variable;
+    probabilities are the mean of the softmax over draws of the latent values. Small pseudo-counts
+    give confident probabilities; which suits the data is for tuning to find.
     """
+
+    def __init__(
+        self,
+        kernel: str = "rbf",
+        steps: int = 100,
+        pseudo_count: float = 0.1,
+        random_state: int | None = None,
+    ) -> None:
+        super().__init__(kernel, steps, random_state)
+        self.pseudo_count = pseudo_count
 
     def fit(self, X: Any, y: Any) -> ARDClassifier:
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2, copy=True)
@@ -113,7 +123,7 @@ class ARDClassifier(ClassifierMixin, _ARDProcess):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"Classifier needs two classes or more, got one class: {y[0]!r}")
-        counts = PSEUDO_COUNT + np.eye(len(self.classes_))[codes]
+        counts = self.pseudo_count + np.eye(len(self.classes_))[codes]
         noise = np.log1p(1 / counts)
         latent = np.log(counts) - noise / 2
         self.mean_, self.scale_ = float(latent.mean()), float(latent.std())
@@ -132,6 +142,7 @@ class ARDClassifier(ClassifierMixin, _ARDProcess):
         return total / (2 * len(draws))
 
     def predict(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
 
@@ -163,10 +174,10 @@ def _covariance(kernel: str, n_features: int, n_outputs: int, *, scaled: bool) -
     covariance = get_covar_module_with_dim_scaled_prior(
         ard_num_dims=n_features, batch_shape=batch, use_rbf_kernel=kernel == "rbf"
     )
-    if kernel == "matern12":
+    if kernel == "matern32":
         smooth = covariance
         covariance = MaternKernel(
-            nu=0.5,
+            nu=1.5,
             ard_num_dims=n_features,
             batch_shape=batch,
             lengthscale_prior=smooth.lengthscale_prior,

@@ -87,7 +87,7 @@ def save_state(arrays: Mapping[str, np.ndarray], values: Mapping[str, Any], fold
     """Write arrays to ``folder/state.safetensors`` and JSON values to ``folder/state.json``."""
     from safetensors.numpy import save
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with replacing(Path(folder) / ARRAYS_FILE) as temporary:
         temporary.write_bytes(save(contiguous))
     write_json(Path(folder) / VALUES_FILE, dict(values))

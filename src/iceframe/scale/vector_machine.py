@@ -65,6 +65,7 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):
         return softmax(decision, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
     def machine(self) -> SVC:

@@ -3,9 +3,9 @@
 Regression is exact, in float64, with hyper-parameters at the maximum of the marginal likelihood
 times a prior whose length scales grow with ``√d`` (Hvarfner, Hellsten & Nardi 2024,
 https://arxiv.org/abs/2402.02229). Classification is the same regression on log-transformed
-Dirichlet pseudo-counts (Milios et al. 2018, https://arxiv.org/abs/1805.10915), whose probabilities
-are calibrated without a further step. Reference: Rasmussen & Williams 2006,
-https://doi.org/10.7551/mitpress/3206.001.0001.
+Dirichlet pseudo-counts (Milios et al. 2018, https://arxiv.org/abs/1805.10915); the pseudo-count,
+which decides how confident its probabilities are, is tuned by log loss.
+Reference: Rasmussen & Williams 2006, https://doi.org/10.7551/mitpress/3206.001.0001.
 """
 
 from __future__ import annotations
@@ -37,13 +37,22 @@ class GPRung(Rung):
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from iceframe.scale.gaussian_process import ARDClassifier, ARDRegressor
 
-        kind = ARDRegressor if context.task == "regression" else ARDClassifier
-        model = kind(kernel=settings.get("kernel", "rbf"), random_state=context.seed)
+        options: dict[str, Any] = {
+            "kernel": settings.get("kernel", "matern52"),
+            "random_state": context.seed,
+        }
+        model: Any = ARDRegressor(**options)
+        if context.task == "classification":
+            model = ARDClassifier(pseudo_count=float(settings.get("pseudo_count", 0.1)), **options)
         return scaled(chosen_columns(settings, context), model)
 
     def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
-        kernel = trial.suggest_categorical("kernel", ["rbf", "matern52", "matern12"])
-        return {"kernel": kernel, **suggest_blocks(trial, context)}
+        from iceframe.scale.gaussian_process import KERNELS
+
+        settings: dict[str, Any] = {"kernel": trial.suggest_categorical("kernel", KERNELS)}
+        if context.task == "classification":
+            settings["pseudo_count"] = trial.suggest_float("pseudo_count", 0.01, 0.3, log=True)
+        return {**settings, **suggest_blocks(trial, context)}
 
     def parameters(self, estimator: Any) -> int:
         return estimator["model"].count_parameters()

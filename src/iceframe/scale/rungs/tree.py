@@ -31,15 +31,18 @@ class TreeRung(Rung):
     summary = "At most five yes/no questions, then one value per leaf."
     reference = "Breiman et al. 1984, https://doi.org/10.1201/9781315139470"
     glass_box = True
-    trusted = ("iceframe.scale.laplace_tree.LaplaceTreeClassifier", "sklearn.tree._tree.Tree")
+    trusted = (
+        "iceframe.scale.trees.TreeClassifier",
+        "iceframe.scale.trees.TreeRegressor",
+        "sklearn.tree._tree.Tree",
+    )
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from sklearn.pipeline import Pipeline
-        from sklearn.tree import DecisionTreeRegressor
 
-        from iceframe.scale.laplace_tree import LaplaceTreeClassifier
+        from iceframe.scale.trees import TreeClassifier, TreeRegressor
 
-        kind = DecisionTreeRegressor if context.task == "regression" else LaplaceTreeClassifier
+        kind = TreeRegressor if context.task == "regression" else TreeClassifier
         model = kind(
             max_depth=int(settings.get("depth", 4)),
             min_samples_leaf=int(settings.get("leaf", 5)),
@@ -122,18 +125,14 @@ def _leaves(tree: Any, names: list[str]) -> list[tuple[int, list[str]]]:
             leaves.append((node, conditions))
             return
         name, threshold = names[tree.tree_.feature[node]], tree.tree_.threshold[node]
-        missing_left = bool(tree.tree_.missing_go_to_left[node]) and _saw_missing(tree, node)
+        gaps = " or missing" if tree.saw_missing_[tree.tree_.feature[node]] else ""
+        gaps_left, gaps_right = (gaps, "") if tree.tree_.missing_go_to_left[node] else ("", gaps)
         left, right = children[node]
-        descend(left, [*conditions, f"{name} ≤ {threshold:.4g}" + missing_left * " or missing"])
-        descend(right, [*conditions, f"{name} > {threshold:.4g}"])
+        descend(left, [*conditions, f"{name} ≤ {threshold:.4g}{gaps_left}"])
+        descend(right, [*conditions, f"{name} > {threshold:.4g}{gaps_right}"])
 
     descend(0, [])
     return leaves
-
-
-def _saw_missing(tree: Any, node: int) -> bool:
-    missing = getattr(tree, "_missing_values_in_feature_mask", None)
-    return missing is not None and bool(missing[tree.tree_.feature[node]])
 
 
 def _outcome(tree: Any, leaf: int, context: Context) -> str:
