@@ -99,7 +99,7 @@ def duration(seconds: float) -> str:
     """Seconds as people say them.
 
     >>> duration(5), duration(100), duration(7300)
-    ('5 s', '1 min 40 s', '2 h 2 min')
+    ('5 s', '1 min 40 s', '2 h 1 min')
     """
     seconds = round(seconds)
     if seconds < 60:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -78,11 +80,15 @@ class LadderSearchCV(BaseEstimator):
         frame = _frame(X)
         frame[TARGET] = np.asarray(y)
         data = read(frame, TARGET, task=self.task, features=list(frame.columns[:-1]))
-        self._holder = None if self.out else tempfile.TemporaryDirectory(prefix="iceframe-")
+        out = self.out
+        if out is None:
+            temporary = tempfile.mkdtemp(prefix="iceframe-")
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+            out = Path(temporary) / "run"
         self.run_ = run(
             data,
             ladder=self.ladder,
-            out=self.out or Path(self._holder.name) / "run",  # type: ignore[union-attr]
+            out=out,
             splits=self.splits,
             folds=self.folds,
             seed=self.seed,

@@ -50,9 +50,7 @@ def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     rung, context = _rung(unit, work)
     fold = work.fold(unit)
     train, y_train = work.inputs.take(fold.train), work.y[fold.train]
-    settings = tune(
-        rung, train, y_train, context, trials=work.settings.trials[rung.effort], groups=work.groups[fold.train]
-    )
+    settings = _tuned(rung, context, work, fold.train)
     fitted = fit(rung, settings, train, y_train, context)
     clock.lap("fit_seconds")
     test = work.inputs.take(fold.test)
@@ -171,9 +169,7 @@ def _shift(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     rung, context = _rung(unit, work)
     fold = work.fold(unit)
     train, y_train = work.inputs.take(fold.train), work.y[fold.train]
-    settings = tune(
-        rung, train, y_train, context, trials=work.settings.trials[rung.effort], groups=work.groups[fold.train]
-    )
+    settings = _tuned(rung, context, work, fold.train)
     predicted = fit(rung, settings, train, y_train, context).predict(work.inputs.take(fold.test))
     frame = pd.DataFrame({"position": fold.test, "y": work.y[fold.test]})
     if predicted.ndim == 1:
@@ -192,9 +188,7 @@ def _shift(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
 def _final(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     clock = _Stopwatch()
     rung, context = _rung(unit, work)
-    settings = tune(
-        rung, work.inputs, work.y, context, trials=work.settings.trials[rung.effort], groups=work.groups
-    )
+    settings = _tuned(rung, context, work, np.arange(len(work.y)))
     fitted = fit(rung, settings, work.inputs, work.y, context)
     fitted.save(staged / "model")
     conformal = calibrate(
@@ -274,6 +268,18 @@ def _turn(codes: np.ndarray) -> np.ndarray:
 def _rung(unit: Unit, work: Workload) -> tuple[Rung, Context]:
     seed = derive_seed(work.settings.seed, unit.rung, unit.kind, unit.part)
     return RUNGS[unit.rung](), replace(work.context, seed=seed)
+
+
+def _tuned(rung: Rung, context: Context, work: Workload, index: np.ndarray) -> dict[str, Any]:
+    """Settings tuned on the samples at ``index`` alone."""
+    return tune(
+        rung,
+        work.inputs.take(index),
+        work.y[index],
+        context,
+        trials=work.settings.trials[rung.effort],
+        groups=work.groups[index],
+    )
 
 
 class _Stopwatch:

@@ -48,7 +48,8 @@ def run(
     workers: Workers = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     trials: Annotated[
-        int | None, typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning.")
+        int | None,
+        typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),
     ] = None,
     shift: Annotated[
         bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
