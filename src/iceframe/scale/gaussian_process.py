@@ -24,8 +24,9 @@ KERNELS = ("rbf", "matern52", "matern32")
 # BoTorch's length-scale prior is made for the unit cube; this is the spread of a uniform there.
 UNIT_CUBE_SPREAD = 1 / math.sqrt(12)
 
-# A step costs n³: hyper-parameters are found on a subset, the conditioning takes more samples.
-MOST_FOR_SEARCH = 800
+# A step costs n² d and n³ for each latent function: hyper-parameters are found on a subset, which
+# is smaller where there are more functions; the conditioning takes more samples.
+MOST_FOR_SEARCH = 400
 MOST_FOR_CONDITIONING = 4000
 
 LATENT_DRAWS = 256
@@ -42,7 +43,7 @@ class _ARDProcess(BaseEstimator):
     """
 
     def __init__(
-        self, kernel: str = "rbf", steps: int = 100, random_state: int | None = None
+        self, kernel: str = "rbf", steps: int = 50, random_state: int | None = None
     ) -> None:
         self.kernel = kernel
         self.steps = steps
@@ -56,10 +57,11 @@ class _ARDProcess(BaseEstimator):
         """Find hyper-parameters for latent ``y`` ``(n, m)`` and keep what predictions need."""
         if self.kernel not in KERNELS:
             raise ValueError(f"kernel is {self.kernel!r}, allowed: {', '.join(KERNELS)}")
+        limit = int(MOST_FOR_SEARCH / math.sqrt(y.shape[1]))
         order = np.arange(len(x))
-        if len(x) > MOST_FOR_SEARCH:
+        if len(x) > limit:
             order = np.random.default_rng(self.random_state).permutation(len(x))
-        few, many = order[:MOST_FOR_SEARCH], np.sort(order[:MOST_FOR_CONDITIONING])
+        few, many = order[:limit], np.sort(order[:MOST_FOR_CONDITIONING])
         self.hyperparameters_ = _search(
             self.kernel, x[few], y[few], _rows(noise, few), self.steps, self.random_state
         )
@@ -110,7 +112,7 @@ class ARDClassifier(ClassifierMixin, _ARDProcess):
     def __init__(
         self,
         kernel: str = "rbf",
-        steps: int = 100,
+        steps: int = 50,
         pseudo_count: float = 0.1,
         random_state: int | None = None,
     ) -> None:

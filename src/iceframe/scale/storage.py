@@ -9,6 +9,7 @@ safetensors, https://github.com/huggingface/safetensors.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ def save_estimator(estimator: Any, folder: Path) -> None:
     """Write a fitted estimator to ``folder/estimator.skops``, whole or not at all."""
     import skops.io
 
+    content = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=3)
     with replacing(Path(folder) / ESTIMATOR_FILE) as temporary:
-        temporary.write_bytes(skops.io.dumps(estimator))
+        temporary.write_bytes(content)
 
 
 def load_estimator(folder: Path, trusted: Iterable[str] = ()) -> Any:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import optuna
 
 BAGS = 8
-BINS, PAIR_BINS = 32, 8  # pair tables cost the square of their bins
-MOST_PAIRS = 20
+BINS, PAIR_BINS = 64, 16  # pair tables cost the square of their bins
+MOST_PAIRS = 30
+MOST_COLUMNS = 25
 SCREENING_TREES = 100
 
 
@@ -50,18 +51,18 @@ class EBMRung(Rung):
         from iceframe.scale.boosting import BoostedClassifier, BoostedRegressor
 
         columns = chosen_columns(settings, context)
-        n_columns = min(int(settings.get("columns", 30)), len(columns))
+        n_columns = min(int(settings.get("columns", MOST_COLUMNS)), len(columns))
         kind = BoostedRegressor if context.task == "regression" else BoostedClassifier
         model = kind(
             interactions=_pairs(settings, n_columns, context),
             min_samples_leaf=int(settings.get("leaf", 3)),
-            learning_rate=float(settings.get("rate", 0.1)),
+            learning_rate=0.1,
             feature_types=["continuous"] * n_columns,
             max_bins=BINS,
             max_interaction_bins=PAIR_BINS,
             outer_bags=BAGS,
-            smoothing_rounds=50,
-            interaction_smoothing_rounds=20,
+            smoothing_rounds=200,
+            interaction_smoothing_rounds=50,
             max_rounds=1000,
             early_stopping_rounds=50,
             early_stopping_tolerance=1e-4,
@@ -72,11 +73,9 @@ class EBMRung(Rung):
         return Pipeline([("select", select(columns)), ("screen", screen), ("model", model)])
 
     def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
-        settings: dict[str, Any] = {"leaf": trial.suggest_int("leaf", 2, 6)}
+        settings: dict[str, Any] = {"leaf": trial.suggest_categorical("leaf", [3, 6])}
         if context.n_classes <= 2:
-            settings["pairs"] = trial.suggest_int("pairs", 0, MOST_PAIRS, step=5)
-        if context.n_features > 20:
-            settings["columns"] = trial.suggest_int("columns", 15, 30, step=5)
+            settings["pairs"] = trial.suggest_int("pairs", 0, MOST_PAIRS, step=10)
         return {**settings, **suggest_blocks(trial, context)}
 
     def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray:
