@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
+import itertools
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import PredefinedSplit
 
 from iceframe.core.errors import InputError
 from iceframe.core.files import read_json, write_json
-from iceframe.measure.conformal import Conformal, calibrate, cross_sets, plus_interval
-from iceframe.scale.fitting import context_for
-from iceframe.scale.rung import RUNGS, Rung
+from iceframe.measure.conformal import Conformal, calibrate, fold_parts
+from iceframe.scale.rung import Rung
 
 
 class LeastSquares(Rung):
@@ -30,42 +29,20 @@ class LeastSquares(Rung):
 
 @pytest.mark.parametrize("level", [0.9, 0.6])
 @pytest.mark.parametrize("n", [40, 61])
-def test_intervals_equal_mapies(rng, n, level):
+def test_intervals_equal_mapies(rng, table, context, n, level):
     mapie = pytest.importorskip("mapie.regression")
     x, new = rng.normal(size=(n, 3)), rng.normal(size=(25, 3))
     y = x @ [1.0, 2.0, 3.0] + rng.normal(size=n)
-    cv = KFold(5, shuffle=True, random_state=3)
-    oracle = mapie.CrossConformalRegressor(LinearRegression(), confidence_level=level, cv=cv)
+    parts = fold_parts(y, "regression", 5, context().seed, None)
+    cv = PredefinedSplit(np.argmax([np.isin(np.arange(n), p) for p in parts], axis=0))
+    oracle = mapie.CrossConformalRegressor(
+        LinearRegression(), confidence_level=level, method="base", cv=cv
+    )
     _, expected = oracle.fit_conformalize(x, y).predict_interval(new)
-    residuals, member, predicted = np.empty(n), np.empty(n, int), []
-    for k, (train, test) in enumerate(cv.split(x)):
-        model = LinearRegression().fit(x[train], y[train])
-        residuals[test], member[test] = abs(y[test] - model.predict(x[test])), k
-        predicted.append(model.predict(new))
-    low, high = plus_interval(np.array(predicted), residuals, member, level)
+    conformal = calibrate(LeastSquares(), {}, table(x), y, context(), level=level)
+    low, high = conformal.interval(LinearRegression().fit(x, y).predict(new))
     np.testing.assert_allclose(low, expected[:, 0, 0])
     np.testing.assert_allclose(high, expected[:, 1, 0])
-
-
-def test_sets_equal_mapies_where_the_two_thresholds_agree(rng):
-    """MAPIE asks for α(n − 1) or more, the paper for more than α(n + 1) − 1: both 6 of 61 here."""
-    mapie = pytest.importorskip("mapie.classification")
-    n = 61
-    codes = rng.integers(0, 3, n)
-    x, new = rng.normal(size=(n, 2)) + codes[:, None], rng.normal(size=(60, 2)) + 1
-    cv = StratifiedKFold(5, shuffle=True, random_state=3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        oracle = mapie.CrossConformalClassifier(LogisticRegression(), confidence_level=0.9, cv=cv)
-        _, expected = oracle.fit_conformalize(x, codes).predict_set(new, agg_scores="crossval")
-    scores, member, new_scores = np.empty(n), np.empty(n, int), []
-    for k, (train, test) in enumerate(cv.split(x, codes)):
-        model = LogisticRegression().fit(x[train], codes[train])
-        scores[test] = 1 - model.predict_proba(x[test])[np.arange(len(test)), codes[test]]
-        member[test] = k
-        new_scores.append(1 - model.predict_proba(new))
-    sets = cross_sets(np.array(new_scores), scores, member, 0.9)
-    np.testing.assert_array_equal(sets, expected[:, :, 0])
 
 
 @pytest.mark.parametrize("level", [0.8, 0.9])
@@ -77,7 +54,8 @@ def test_regression_coverage_on_simulated_truth(rng, table, context, level):
         conformal = calibrate(
             LeastSquares(), {}, table(x[:60]), y[:60], context(seed=seed), level=level
         )
-        low, high = conformal.interval(table(x[60:]))
+        predict = LinearRegression().fit(x[:60], y[:60]).predict
+        low, high = conformal.interval(predict(x[60:]))
         shares.append(np.mean((y[60:] >= low) & (y[60:] <= high)))
     assert np.mean(shares) == pytest.approx(level, abs=0.02)
 
@@ -91,7 +69,8 @@ def test_classification_coverage_on_simulated_truth(rng, table, context):
             LeastSquares(), {}, table(x[:90]), codes[:90],
             context("classification", n_classes=3, seed=seed),
         )  # fmt: skip
-        sets = conformal.sets(table(x[90:]))
+        model = LogisticRegression().fit(x[:90], codes[:90])
+        sets = conformal.sets(model.predict_proba(x[90:]))
         shares.append(sets[np.arange(200), codes[90:]].mean())
         sizes.append(sets.sum(1).mean())
     assert np.mean(shares) == pytest.approx(0.90, abs=0.02)
@@ -104,26 +83,15 @@ def test_a_sure_model_keeps_one_class_in_every_set(rng, table, context):
     conformal = calibrate(
         LeastSquares(), {}, table(x), codes, context("classification", n_classes=2)
     )
-    sets = conformal.sets(table(x))
+    sets = conformal.sets(LogisticRegression().fit(x, codes).predict_proba(x))
     assert np.all(sets.sum(1) == 1)
     assert np.all(sets[np.arange(120), codes])
-
-
-def test_the_set_of_the_paper_by_brute_force(rng):
-    calibration, member = rng.random(33), rng.integers(0, 3, 33)
-    scores = rng.random((3, 10, 4))
-    calibration[:5] = scores[member[:5], 0, 0]  # ties
-    sets = cross_sets(scores, calibration, member, 0.8)
-    for j in range(10):
-        for c in range(4):
-            smaller = sum(calibration[i] < scores[member[i], j, c] for i in range(33))
-            assert sets[j, c] == (smaller < 0.8 * 34)
 
 
 def test_too_few_samples_give_infinite_intervals(table, context):
     x = np.arange(8.0)[:, None]
     conformal = calibrate(LeastSquares(), {}, table(x), np.sin(x[:, 0]), context(), level=0.9)
-    low, high = conformal.interval(table(x))
+    low, high = conformal.interval(x[:, 0])
     assert np.all(low == -np.inf)
     assert np.all(high == np.inf)
 
@@ -131,71 +99,60 @@ def test_too_few_samples_give_infinite_intervals(table, context):
 def test_a_higher_level_is_never_narrower(rng, table, context):
     x = rng.normal(size=(80, 2))
     conformal = calibrate(LeastSquares(), {}, table(x), x[:, 0] + rng.normal(size=80), context())
-    widths = [np.subtract(*conformal.interval(table(x), level)[::-1]) for level in (0.5, 0.8, 0.95)]
+    widths = [np.subtract(*conformal.interval(x[:, 0], level)[::-1]) for level in (0.5, 0.8, 0.95)]
     assert np.all(widths[0] <= widths[1])
     assert np.all(widths[1] <= widths[2])
 
 
-def test_groups_stay_together(rng, table, context):
+def test_groups_stay_together(rng):
     groups = np.repeat(np.arange(12), 5)
-    x = rng.normal(size=(60, 2))
-    conformal = calibrate(LeastSquares(), {}, table(x), x[:, 0], context(), groups=groups)
-    assert all(len(np.unique(conformal.member[groups == g])) == 1 for g in range(12))
+    parts = fold_parts(rng.normal(size=60), "regression", 5, 0, groups)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(60))
+    for one, other in itertools.combinations(parts, 2):
+        assert not set(groups[one]) & set(groups[other])
 
 
-def test_effort_sets_the_number_of_folds(rng, table, context):
+def test_effort_sets_the_number_of_folds(rng, table, context, monkeypatch):
+    counted = []
+    count = lambda *given: counted.append(given[2]) or fold_parts(*given)  # noqa: E731
+    monkeypatch.setattr("iceframe.measure.conformal.fold_parts", count)
     x = rng.normal(size=(30, 1))
     heavy = type("Heavy", (LeastSquares,), {"effort": "heavy"})
-    assert len(calibrate(heavy(), {}, table(x), x[:, 0], context()).models) == 3
-    assert len(calibrate(LeastSquares(), {}, table(x), x[:, 0], context()).models) == 5
-    assert len(calibrate(LeastSquares(), {}, table(x[:4]), x[:4, 0], context()).models) == 4
+    for rung in (heavy(), LeastSquares()):
+        calibrate(rung, {}, table(x), x[:, 0], context())
+    assert counted == [3, 5]
+    assert len(fold_parts(x[:4, 0], "regression", 5, 0, None)) == 4
 
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
-def test_storage_round_trip(rng, table, tmp_path, task):
-    x = rng.normal(size=(50, 2))
-    y = x[:, 0] if task == "regression" else (x[:, 0] > 0).astype(int)
-    rung = RUNGS["ridge"]()
-    about = context_for(table(x), task, n_classes=0 if task == "regression" else 2)
-    conformal = calibrate(rung, {}, table(x), y, about)
-    conformal.to_folder(tmp_path / "c")
-    again = Conformal.from_folder(tmp_path / "c")
-    if task == "regression":
-        np.testing.assert_array_equal(again.interval(table(x)), conformal.interval(table(x)))
-    else:
-        np.testing.assert_array_equal(again.sets(table(x)), conformal.sets(table(x)))
-    assert not [p for p in (tmp_path / "c").rglob("*") if p.suffix in (".pkl", ".joblib")]
+def test_storage_round_trip(rng, tmp_path, task):
+    conformal = Conformal(task, 0.9, np.sort(rng.random(50)))
+    conformal.save(tmp_path / "c.json")
+    again = Conformal.load(tmp_path / "c.json")
+    assert (again.task, again.level) == (task, 0.9)
+    np.testing.assert_array_equal(again.scores, conformal.scores)
 
 
-@pytest.mark.parametrize("harm", ["format", "level", "scores", "pickle", "cut", "gone"])
-def test_a_damaged_folder_is_named(rng, table, tmp_path, harm):
-    x = rng.normal(size=(20, 2))
-    about = context_for(table(x), "regression")
-    conformal = calibrate(RUNGS["ridge"](), {}, table(x), x[:, 0], about)
-    conformal.to_folder(tmp_path)
-    record = read_json(tmp_path / "conformal.json")
-    if harm == "format":
-        write_json(tmp_path / "conformal.json", {**record, "format": 99})
-    elif harm == "level":
-        write_json(tmp_path / "conformal.json", {**record, "level": 3})
-    elif harm == "scores":
-        np.savez(tmp_path / "scores.npz", scores=np.zeros(3), member=np.full(3, 9))
-    elif harm == "pickle":
-        np.savez(tmp_path / "scores.npz", scores=np.array([{}], object), member=np.zeros(1, int))
-    elif harm == "cut":
-        (tmp_path / "scores.npz").write_bytes((tmp_path / "scores.npz").read_bytes()[:50])
-    else:
-        (tmp_path / "scores.npz").unlink()
+@pytest.mark.parametrize(
+    "harm",
+    [{"format": 99}, {"level": 3}, {"scores": [2.0, 1.0]}, {"scores": "x"}, {"task": "ranking"}],
+)
+def test_a_damaged_file_is_named(tmp_path, harm):
+    path = tmp_path / "c.json"
+    Conformal("regression", 0.9, np.arange(9.0)).save(path)
+    write_json(path, {**read_json(path), **harm})
     with pytest.raises(InputError, match="stored intervals") as caught:
-        Conformal.from_folder(tmp_path)
-    assert str(tmp_path) in str(caught.value)
+        Conformal.load(path)
+    assert str(path) in str(caught.value)
 
 
 def test_wrong_use_is_refused(rng, table, context):
     x = rng.normal(size=(20, 2))
     conformal = calibrate(LeastSquares(), {}, table(x), x[:, 0], context())
     with pytest.raises(ValueError, match="sets are for classifications"):
-        conformal.sets(table(x))
+        conformal.sets(np.ones((2, 2)))
+    with pytest.raises(ValueError, match="intervals are for regressions"):
+        Conformal("classification", 0.9, np.arange(9.0)).interval(np.ones(2))
     with pytest.raises(ValueError, match="level"):
         calibrate(LeastSquares(), {}, table(x), x[:, 0], context(), level=1.0)
     with pytest.raises(ValueError, match="two samples"):
@@ -233,6 +190,4 @@ def test_images_are_calibrated_as_tables_are(rng, images, table, context):
     grey = values.astype(np.float32).mean((1, 2, 3))[:, None]
     from_images = calibrate(Brightness(), {}, images(values), y, context())
     from_table = calibrate(LeastSquares(), {}, table(grey), y, context())
-    np.testing.assert_allclose(
-        from_images.interval(images(values)), from_table.interval(table(grey)), rtol=1e-4
-    )
+    np.testing.assert_allclose(from_images.scores, from_table.scores, rtol=1e-3)

@@ -30,13 +30,13 @@ def predict_samples(run: Run, new: Any, rung: str | None) -> pd.DataFrame:
     folder = _final_folder(run, rung)
     inputs = _represent(run, data)
     predicted = Fitted.load(folder / "model").predict(inputs)
-    conformal = Conformal.from_folder(folder / "conformal")
+    conformal = Conformal.load(folder / "conformal.json")
     index = pd.Index(data.ids, name="id")
     if run.header["task"] == "regression":
-        low, high = conformal.interval(inputs)
+        low, high = conformal.interval(predicted)
         return pd.DataFrame({"mean": predicted, "low": low, "high": high}, index=index)
     classes = np.array(run.header["classes"], dtype=object)
-    sets = conformal.sets(inputs)
+    sets = conformal.sets(predicted)
     table = pd.DataFrame({"predicted": classes[predicted.argmax(axis=1)]}, index=index)
     for code, name in enumerate(classes):
         table[f"p_{name}"] = predicted[:, code]
@@ -52,7 +52,7 @@ def explain_sample(
     one = data.take([_position(data, sample)])
     folder = _final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
-    conformal = Conformal.from_folder(folder / "conformal")
+    conformal = Conformal.load(folder / "conformal.json")
     inputs = _represent(run, one)
     seed = run.header["identity"]["seed"]
     classes = tuple(run.header["classes"])

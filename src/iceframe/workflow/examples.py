@@ -30,7 +30,7 @@ def example_of(
     gap = explanation.completeness_gap
     known["completeness_gap"] = float(gap) if np.isfinite(gap) else None
     if fitted.context.task == "regression":
-        low, high = conformal.interval(inputs)
+        low, high = conformal.interval(predicted)
         known |= {"prediction": float(predicted[0]), "low": float(low[0]), "high": float(high[0])}
     else:
         code = int(predicted[0].argmax())

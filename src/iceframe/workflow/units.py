@@ -27,7 +27,7 @@ from iceframe.measure.complexity import (
 )
 from iceframe.measure.conformal import Conformal, calibrate
 from iceframe.scale.fitting import Fitted, fit, tune
-from iceframe.scale.rung import RUNGS, Context, Inputs, Rung
+from iceframe.scale.rung import RUNGS, Context, Rung
 from iceframe.workflow.examples import as_row, example_of
 from iceframe.workflow.plan import Unit, Workload
 from iceframe.workflow.settings import LEVEL
@@ -59,9 +59,8 @@ def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     conformal = calibrate(
         rung, settings, train, y_train, context, level=LEVEL, groups=work.groups[fold.train]
     )
-    _predictions(work, fold.test, predicted, conformal, test).to_parquet(
-        staged / "predictions.parquet"
-    )
+    frame = _predictions(work, fold.test, predicted, conformal)
+    frame.to_parquet(staged / "predictions.parquet")
     clock.lap("calibrate_seconds")
     quality = _explain(fitted, conformal, work, fold.train, fold.test, staged)
     write_json(
@@ -78,15 +77,15 @@ def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
 
 
 def _predictions(
-    work: Workload, test: np.ndarray, predicted: np.ndarray, conformal: Conformal, inputs: Inputs
+    work: Workload, test: np.ndarray, predicted: np.ndarray, conformal: Conformal
 ) -> pd.DataFrame:
     """One row a held-out sample: ``position``, ``y``, the prediction, its interval or set."""
     frame = pd.DataFrame({"position": test, "y": work.y[test]})
     if work.context.task == "regression":
         frame["mean"] = predicted
-        frame["low"], frame["high"] = conformal.interval(inputs)
+        frame["low"], frame["high"] = conformal.interval(predicted)
         return frame
-    sets = conformal.sets(inputs)
+    sets = conformal.sets(predicted)
     for code in range(work.context.n_classes):
         frame[f"p{code}"] = predicted[:, code]
         frame[f"s{code}"] = sets[:, code]
@@ -194,7 +193,7 @@ def _final(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     conformal = calibrate(
         rung, settings, work.inputs, work.y, context, level=LEVEL, groups=work.groups
     )
-    conformal.to_folder(staged / "conformal")
+    conformal.save(staged / "conformal.json")
     answers = fitted.predict(work.inputs)
     phi = work.inputs.table.values
     seed = work.settings.seed
