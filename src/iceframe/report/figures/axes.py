@@ -39,7 +39,7 @@ def triangle(scores: Scores) -> Drawing:
     return Drawing(
         figure,
         "The three axes, measured on the same folds",
-        f"Rungs from simple to complex. Dots are means over folds, lines are 90 % intervals; for "
+        f"Rungs from simple to complex. Dots are means over folds, lines are 95 % intervals; for "
         f"{loss.label.lower()}, {note or 'see the table'}.",
         height,
         narrow,

@@ -43,7 +43,7 @@ def pareto(scores: Scores) -> Drawing | None:
         figure,
         "What complexity buys",
         "The line joins rungs that nothing simpler beats. Best is "
-        f"{'top' if higher else 'bottom'} left. {ring}Lines are 90 % intervals.",
+        f"{'top' if higher else 'bottom'} left. {ring}Lines are 95 % intervals.",
         height,
         {"height": 380, "margin.l": 48},
     )

@@ -132,7 +132,7 @@ def _lede(view: RunView, scores: Scores, chosen: Row) -> tuple[str, ...]:
 
 def _error_sentence(loss: Score) -> str:
     unit = f" {loss.unit}" if loss.unit else ""
-    interval = f" (90{THIN}% interval {loss.interval})" if loss.interval else ""
+    interval = f" (95{THIN}% interval {loss.interval})" if loss.interval else ""
     if loss.metric == "mae":
         return f"On samples it has not seen, it is off by {loss.text}{unit} on average{interval}."
     if loss.metric in ("accuracy", "balanced_accuracy"):
