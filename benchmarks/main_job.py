@@ -37,7 +37,7 @@ def climb(job: str, data: Path, runs: Path, seed: int, ladder: list[str] | None)
             {"splits": "matbench"},
         )
     elif job == "nims":
-        path, target, options = "tables/nims_fatigue_agrawal2014.csv", "Fatigue", {}
+        path, target, options = "tables/nims_fatigue_agrawal2014.csv", "Fatigue", {"shift": False}
     else:
         path, target, options = "micrographs/uhcs", "constituent", {"shift": False}
     units = {"steels": "MPa", "nims": "MPa"}.get(job)

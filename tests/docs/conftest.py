@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,18 +55,23 @@ def _write_images(folder: Path, names: list[str], sides: list[int], seed: int) -
         Image.fromarray(pixels).save(folder / name)
 
 
-@pytest.fixture(scope="session")
+@contextmanager
 def little_work() -> Iterator[None]:
     """Few tuning trials and no worker processes: it is the examples that are tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("iceframe.scale.fitting.TRIALS", {"light": 3, "medium": 2, "heavy": 1})
+        patch.setattr("iceframe.workflow.settings.TRIALS", {"light": 3, "medium": 1, "heavy": 0})
         patch.setattr("iceframe.workflow.session.MOST_WORKERS", 1)
         yield
 
 
 @pytest.fixture(scope="session")
-def prepared_files(tmp_path_factory: pytest.TempPathFactory, little_work: None) -> Path:
+def prepared_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every file and run that an example may name."""
+    with little_work():
+        return _prepared_files(tmp_path_factory)
+
+
+def _prepared_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("examples")
     rng = np.random.default_rng(3)
     known = alloys(60, seed=1)
@@ -104,12 +110,15 @@ def prepared_files(tmp_path_factory: pytest.TempPathFactory, little_work: None) 
 
 
 @pytest.fixture
-def example_folder(prepared_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def example_folder(
+    prepared_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A fresh copy of those files, which is the current folder."""
     folder = tmp_path / "work"
     shutil.copytree(prepared_files, folder)
     monkeypatch.chdir(folder)
-    return folder
+    with little_work():
+        yield folder
 
 
 def json_blocks(text: str) -> list[object]:
