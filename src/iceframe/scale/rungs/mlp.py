@@ -27,7 +27,7 @@ class MLPRung(Rung):
     title = "Neural network ensemble"
     summary = "Five small fully connected networks on the table, averaged."
     reference = "Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474"
-    effort: ClassVar[Literal["light", "medium", "heavy"]] = "medium"
+    effort: ClassVar[Literal["light", "medium", "heavy"]] = "heavy"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from iceframe.scale.ensemble import EnsembleClassifier, EnsembleRegressor
