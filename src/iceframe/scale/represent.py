@@ -71,10 +71,22 @@ class Representer:
                 )
             if isinstance(descriptor, ImageDescriptor) and data.images is not None:
                 image_format = image_format or ImageFormat.of(data.images)
-                descriptor.fit_format(image_format)
+                try:
+                    descriptor.fit_format(image_format)
+                except InputError:  # too small for this one: the others are described
+                    if self.names is not None:
+                        raise
+                    continue
             else:
                 descriptor.fit(data)
             self.descriptors_.append(descriptor)
+        if not self.descriptors_:
+            raise InputError(
+                "The images are too small for every descriptor.",
+                where=data.name,
+                got=" × ".join(map(str, image_format.grid)) if image_format else None,
+                hint="give larger images, or name descriptors",
+            )
         if progress is not None:
             progress(len(data), len(data))
         return self
