@@ -15,15 +15,14 @@ from iceframe.balance.decision import decide
 from iceframe.core.files import read_json, write_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Equilibrium, Evidence, Splits, Status
+from iceframe.measure.summary import (
+    complexity_evidence,
+    fidelity_evidence,
+    shift_evidence,
+    transparency_evidence,
+)
 from iceframe.scale.rung import RUNGS
 from iceframe.workflow.advice import next_steps
-from iceframe.workflow.evidence import (
-    About,
-    complexity,
-    fidelity,
-    transparency,
-    unseen_clusters,
-)
 from iceframe.workflow.execute import Outcome
 from iceframe.workflow.plan import TAU_FRACTIONS, Unit, Workload, plan_units
 from iceframe.workflow.prepare import Prepared
@@ -144,25 +143,27 @@ def _rung_evidence(
     unit: str,
 ) -> list[Evidence]:
     folder = {(u.kind, u.part): store.unit(u.key) for u in units}
-    folds = [path for (kind, _), path in folder.items() if kind == "fold"]
-    about = About(rung, work, unit)
+    seed = work.settings.seed
     rows: list[Evidence] = []
+    folds = [path for (kind, _), path in folder.items() if kind == "fold"]
     if folds:
-        rows += fidelity(about, predictions[predictions["rung"] == rung])
-        rows += transparency(about, [read_json(p / "result.json")["transparency"] for p in folds])
-    shift = [
-        pd.read_parquet(path / "predictions.parquet").assign(fold=part)
-        for (kind, part), path in folder.items()
-        if kind == "shift"
-    ]
+        mine = predictions[predictions["rung"] == rung]
+        groups = None if work.labels is None else work.labels[mine["position"].to_numpy()]
+        rows += fidelity_evidence(
+            rung, mine, work.context.task, work.classes,
+            n=len(work.y), unit=unit, groups=groups, seed=seed,
+        )  # fmt: skip
+        quality = [read_json(path / "result.json")["transparency"] for path in folds]
+        rows += transparency_evidence(rung, quality, seed=seed)
+    shift = [path for (kind, _), path in folder.items() if kind == "shift"]
     if shift:
-        rows += unseen_clusters(about, pd.concat(shift, ignore_index=True))
+        clusters = [pd.read_parquet(path / "predictions.parquet") for path in shift]
+        rows += shift_evidence(rung, clusters, work.context.task, unit=unit, seed=seed)
     final = folder.get(("final", "all"))
     gdf = [folder[("gdf", f"tau{t}")] for t in TAU_FRACTIONS if ("gdf", f"tau{t}") in folder]
     if final is not None and len(gdf) == len(TAU_FRACTIONS):
-        rows += complexity(
-            about, read_json(final / "final.json"), [read_json(p / "gdf.json") for p in gdf]
-        )
+        stored = [read_json(path / "gdf.json") for path in gdf]
+        rows += complexity_evidence(rung, read_json(final / "final.json"), stored, seed=seed)
     return rows
 
 
