@@ -291,7 +291,7 @@ def _target(y: np.ndarray, context: Context) -> np.ndarray:
 def _quiet_study(seed: int, n_trials: int) -> optuna.Study:
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     startup = max(4, n_trials // 3)
     return optuna.create_study(
         direction="minimize",

@@ -7,6 +7,7 @@ Workers fill temporary folders; only this process moves them into place and writ
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 import traceback
@@ -243,6 +244,7 @@ def _start_worker(work: Workload) -> None:
     import warnings
 
     warnings.simplefilter("ignore")  # the parent process reports what matters
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     _WORK[:] = [work]
     parent = os.getppid()
 
