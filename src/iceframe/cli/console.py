@@ -65,7 +65,11 @@ def show_ladder(rows: list[dict[str, Any]], columns: list[str]) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Watch]:
-    """A live line: what is being done, how far, how long still."""
+    """A live line: what is being done, how far, how long still.
+
+    Ctrl-C ends with exit code 130 and says what was kept.
+    """
+    import typer
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
@@ -77,22 +81,29 @@ def progress_bar() -> Iterator[Watch]:
         console=err,
         transient=True,
     )
-    with bar:
-        line = bar.add_task("preparing", total=None, left="")
+    latest: list[Progress] = []
 
-        def watch(event: Progress) -> None:
-            busy = ", ".join(
-                f"{unit.rung}: {_KINDS[unit.kind].format(part=unit.part)}" for unit in event.running
-            )
-            bar.update(
-                line,
-                total=event.total,
-                completed=event.done,
-                description=busy or "finishing",
-                left=duration(event.remaining) + " left" if event.remaining is not None else "",
-            )
+    def watch(event: Progress) -> None:
+        latest[:] = [event]
+        busy = ", ".join(
+            f"{unit.rung}: {_KINDS[unit.kind].format(part=unit.part)}" for unit in event.running
+        )
+        bar.update(
+            line,
+            total=event.total,
+            completed=event.done,
+            description=busy or "finishing",
+            left=duration(event.remaining) + " left" if event.remaining is not None else "",
+        )
 
-        yield watch
+    try:
+        with bar:
+            line = bar.add_task("preparing", total=None, left="")
+            yield watch
+    except KeyboardInterrupt as interrupt:
+        kept = f"{latest[0].done} of {latest[0].total} units of work are kept. " if latest else ""
+        err.print(f"Interrupted. {kept}Repeat the same command to go on.")
+        raise typer.Exit(130) from interrupt
 
 
 def duration(seconds: float) -> str:
