@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iceframe.scale.log_odds import against_others, binary_scores
-from iceframe.scale.preprocessing import chosen_columns, select, selected, spread, suggest_blocks
+from iceframe.scale.preprocessing import chosen_columns, select, selected, spread
 from iceframe.scale.rung import RUNGS, Context, Rung
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ class EBMRung(Rung):
         return Pipeline([("select", select(columns)), ("screen", screen), ("model", model)])
 
     def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
+        """Leaf size and number of pairs; columns are screened in the fold, not searched over."""
         settings: dict[str, Any] = {"leaf": trial.suggest_categorical("leaf", [3, 6])}
         if context.n_classes <= 2:
             settings["pairs"] = trial.suggest_int("pairs", 0, MOST_PAIRS, step=10)
-        return {**settings, **suggest_blocks(trial, context)}
+        return settings
 
     def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray:
         """Contributions of single features; a pair's is split equally between its two features."""
