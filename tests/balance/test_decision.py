@@ -355,3 +355,17 @@ def test_a_rung_that_scatters_less_does_not_beat_one_that_is_better_in_every_fol
     result = choose(best + steady + better, rope=1.5)
     assert result.rung == "ridge"
     assert result.reasons[0].startswith("`ridge` is at least as good as `gp` in every fold")
+
+
+def test_a_difference_of_rounding_is_not_called_worse():
+    best, same = (0.1, 0.2, 0.3, 0.1, 0.3), (0.3, 0.1, 0.1 + 0.2, 0.2, 0.1)
+    rows = [
+        Evidence("low", "fidelity", "mae", 0.2, folds=best, better="lower"),
+        Evidence("low", "complexity", "complexity", 0.6),
+        Evidence("same", "fidelity", "mae", 0.2, folds=same, better="lower"),
+        Evidence("same", "complexity", "complexity", 0.3),
+    ]
+    found = decide(rows, rope=0.01, n_train=80, n_test=20)
+    said = " ".join([*found.reasons, *(str(step["why"]) for step in found.trajectory)])
+    assert "e-1" not in said
+    assert "as good as" in said

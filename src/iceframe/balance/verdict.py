@@ -38,8 +38,10 @@ def comparison(candidate: Candidate, best: Candidate, probability: float, rule: 
     if candidate.loss - best.loss > rule.rope:
         sure = chance(probability)
         return f"{name} is {gap} worse than {other}, outside the {rule.margin} ({sure})."
+    equal = np.isclose(candidate.loss, best.loss, rtol=1e-9)  # but for rounding
+    apart = f"as good as {other} on average" if equal else f"{gap} worse than {other}"
     return (
-        f"{name} is {gap} worse than {other}; {len(best.folds)} folds cannot show that this stays "
+        f"{name} is {apart}; {len(best.folds)} folds cannot show that this stays "
         f"inside the {rule.margin} ({chance(probability)}, {CONFIDENCE} is asked)."
     )
 
