@@ -220,3 +220,22 @@ def test_a_map_explains_an_image(stripe_run: Run, stripes: Path) -> None:
     explanation = stripe_run.explain(stripes, str(first), rung="cnn")
     assert explanation.values.shape == (24, 24)
     assert explanation.completeness_gap < 0.05 or np.isnan(explanation.completeness_gap)
+
+
+def test_inner_folds_keep_together_what_the_outer_ones_do(
+    alloys: Callable[..., pd.DataFrame],
+) -> None:
+    from iceframe.core.values import Splits
+    from iceframe.workflow.prepare import inner_groups
+
+    frame = alloys(20)
+    frame.loc[1] = frame.loc[0]  # a copy
+    frame["heat"] = np.repeat(list("abcd"), 5)
+    data = read(frame, "strength", specimen="heat")
+    random, official, grouped = (
+        inner_groups(data, Splits(spec, ())) for spec in ("random", "matbench", "grouped:heat")
+    )
+    assert random[0] == random[1]
+    assert len(np.unique(random)) == 19
+    assert len(np.unique(official)) == 20
+    np.testing.assert_array_equal(grouped, np.repeat([0, 1, 2, 3], 5))

@@ -130,7 +130,7 @@ def _prepare_into(staged: Path, data: Dataset, settings: RunSettings) -> None:
     write_json(staged / "audit.json", audit_json(audit))
     created = datetime.now().astimezone().isoformat(timespec="minutes")
     write_json(staged / "created.json", created)
-    np.save(staged / "groups.npy", duplicate_groups(data), allow_pickle=False)
+    np.save(staged / "groups.npy", inner_groups(data, splits), allow_pickle=False)
     if data.images is not None:
         typical = data.images.read(background_index(len(data)))
         np.save(staged / BACKGROUND, typical, allow_pickle=False)
@@ -188,6 +188,21 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
         store.root,
     )
     return Prepared(work, read_audit(folder / "audit.json"), representer)
+
+
+def inner_groups(data: Dataset, splits: Splits) -> np.ndarray:
+    """Labels ``(n,)`` of what inner folds keep together, as the outer ones do.
+
+    Tuning and calibration must meet the same difficulty as the test: with specimens kept apart
+    outside they are kept apart inside, and the official Matbench folds, which part copies, are
+    imitated in that too.
+    """
+    kind, _, column = splits.spec.partition(":")
+    if kind == "matbench":
+        return np.arange(len(data))
+    if column:
+        return np.unique(data.table[column].astype(str), return_inverse=True)[1]
+    return duplicate_groups(data)
 
 
 def background_index(n: int) -> np.ndarray:
