@@ -132,7 +132,7 @@ class _Clock:
         return total / self.width
 
 
-def _ready(unit: Unit, todo: Sequence[Unit], store: RunStore, clock: _Clock) -> bool | None:
+def _ready(unit: Unit, store: RunStore, clock: _Clock) -> bool | None:
     """Whether a unit can start now; ``None`` if it never can, because what it needs failed."""
     if unit.needs is None or store.finished(unit.needs):
         return True
@@ -145,7 +145,7 @@ def _here(todo: list[Unit], store: RunStore, work: Workload, clock: _Clock) -> N
     for unit in todo:
         if not clock.may_start():
             return
-        if not _ready(unit, todo, store, clock):
+        if not _ready(unit, store, clock):
             clock.outcome.failures[unit.key] = "what it builds on failed"
             continue
         clock.report(None, (unit,))
@@ -209,7 +209,7 @@ def _worker_died() -> InputError:
 def _next(waiting: list[Unit], store: RunStore, clock: _Clock) -> Unit | None:
     """Take the first unit that can start out of ``waiting``; drop those that never can."""
     for unit in list(waiting):
-        ready = _ready(unit, waiting, store, clock)
+        ready = _ready(unit, store, clock)
         if ready is None:
             waiting.remove(unit)
             clock.outcome.failures[unit.key] = "what it builds on failed"

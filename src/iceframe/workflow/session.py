@@ -12,7 +12,7 @@ import pandas as pd
 
 from iceframe.balance.candidates import check_floors
 from iceframe.core.dataset import Dataset
-from iceframe.core.errors import InputError
+from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
@@ -84,7 +84,7 @@ def run(
             units, store, prepared.work, workers=_workers(workers), budget=budget, watch=watch
         )
         _publish(store, prepared, settings, outcome)
-    return Run(store, outcome)
+    return Run(store)
 
 
 def _dataset(data: Dataset | str | Path | pd.DataFrame, target: str | None) -> Dataset:
@@ -124,7 +124,7 @@ class Run:
     folder : where it lives. header : what was asked, of which data. failures : rung -> message.
     """
 
-    def __init__(self, store: RunStore, outcome: Outcome | None = None) -> None:
+    def __init__(self, store: RunStore) -> None:
         self.store = store
         self.folder = store.root
         self.header = store.header
@@ -254,7 +254,7 @@ def _publish(store: RunStore, prepared: Prepared, settings: RunSettings, outcome
 def _workers(asked: int | None) -> int:
     if asked is not None:
         if asked < 1:
-            raise InputError("Too few workers.", got=asked, allowed="1 or more")
+            raise UsageError("Too few workers.", got=asked, allowed="1 or more")
         return asked
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(usable or 1, MOST_WORKERS)
