@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["EffectiveConductivity", "SolveStatus", "effective_conductivity", "two_phase"]
-
 if TYPE_CHECKING:
-    from iceframe.physics.conduction import (
-        EffectiveConductivity,
-        SolveStatus,
-        effective_conductivity,
+    from iceframe.physics.generator import (
+        GENERATORS,
+        Factor,
+        Generator,
+        Microstructures,
+        generate,
     )
-    from iceframe.physics.random_fields import two_phase
+    from iceframe.physics.homogenisation import Homogenized, SolveStatus, homogenize
+    from iceframe.physics.properties import Conductivity, CubicElasticity, Elasticity
+
+_WHERE = {
+    "GENERATORS": "generator",
+    "Conductivity": "properties",
+    "CubicElasticity": "properties",
+    "Elasticity": "properties",
+    "Factor": "generator",
+    "Generator": "generator",
+    "Homogenized": "homogenisation",
+    "Microstructures": "generator",
+    "SolveStatus": "homogenisation",
+    "generate": "generator",
+    "homogenize": "homogenisation",
+}
+
+__all__ = [
+    "GENERATORS",
+    "Conductivity",
+    "CubicElasticity",
+    "Elasticity",
+    "Factor",
+    "Generator",
+    "Homogenized",
+    "Microstructures",
+    "SolveStatus",
+    "generate",
+    "homogenize",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that importing the package stays fast."""
-    if name in __all__:
-        import importlib
-
-        where = "random_fields" if name == "two_phase" else "conduction"
-        return getattr(importlib.import_module(f"{__name__}.{where}"), name)
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
