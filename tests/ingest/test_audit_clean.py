@@ -76,18 +76,19 @@ def test_clean_micrographs_only_lack_their_specimens(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_simulated_phases_have_no_findings(seed: int) -> None:
     """The volume fraction drives the property: physics, not a nuisance."""
-    from iceframe.physics.random_fields import two_phase
+    from iceframe.physics import generate
 
     rng = np.random.default_rng(seed)
     fraction = rng.uniform(0.2, 0.8, 80)
-    phases = two_phase(
+    phases = generate(
+        "random_field",
         80,
         (48, 48),
         volume_fraction=fraction,
         length=rng.uniform(3, 6, 80),
         anisotropy=1.0,
         seed=seed,
-    )
+    ).phases
     table = pd.DataFrame({"y": 1 + 9 * fraction + 0.2 * rng.normal(size=80)})
     images = ArrayImages(phases[:, None].astype(np.float32), True, "phase")
     data = Dataset(table, "y", "regression", images=images)

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from iceframe.core.dataset import ArrayImages
 from iceframe.core.errors import InputError, UsageError
-from iceframe.physics import two_phase
+from iceframe.physics import generate
 from iceframe.scale import image_batches
 from iceframe.scale.image_batches import Augmentation, ImageBatches, reduce, reduction
 from iceframe.scale.image_network import ImageClassifier, ImageRegressor
@@ -25,7 +25,8 @@ def microstructures():
     """Images ``(160, 1, 16, 16)`` of half stripes along x, half along y, and which they are."""
     rng = np.random.default_rng(0)
     vertical = np.repeat([0, 1], 80)
-    images = two_phase(
+    images = generate(
+        "random_field",
         160,
         (16, 16),
         volume_fraction=rng.uniform(0.2, 0.8, 160),
@@ -33,7 +34,7 @@ def microstructures():
         anisotropy=6.0,
         angle=90.0 * vertical,
         seed=1,
-    )
+    ).phases
     order = rng.permutation(160)
     return images[order, None].astype(np.float32), vertical[order]
 

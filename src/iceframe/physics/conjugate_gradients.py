@@ -51,7 +51,7 @@ class _State:
 
 
 def operator(medium: Medium, scheme: RotatedScheme, u: torch.Tensor) -> torch.Tensor:
-    """``Gᵀ C G u``: the stiffness applied to ``u`` ``(m, L, q, *shape)``; a buffer of the scheme."""
+    """``Gᵀ C G u``, the stiffness applied to ``u`` ``(m, L, q, *shape)``; the scheme's buffer."""
     return scheme.divergence(medium.flux_(scheme.gradient(u)))
 
 
@@ -66,9 +66,9 @@ def conjugate_gradients(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Displacements ``(m, L, q, *shape)``, iterations ``(m, L)``, relative residuals ``(m, L)``.
 
-    ``load`` is overwritten. ``scale`` ``(m, L)`` is the squared norm that residuals are relative to;
-    where it is 0 there is nothing to solve. ``tolerance`` is on ``√(rᵀ z / scale)``, ``z`` being the
-    preconditioned residual.
+    ``load`` is overwritten. ``scale`` ``(m, L)`` is the squared norm that residuals are relative
+    to; where it is 0 there is nothing to solve. ``tolerance`` is on ``√(rᵀ z / scale)``, ``z``
+    being the preconditioned residual.
     """
     import torch
 
@@ -77,7 +77,7 @@ def conjugate_gradients(
     count = torch.zeros(m, loads, dtype=torch.int64, device=load.device)
     residual = torch.zeros(m, loads, dtype=load.dtype, device=load.device)
     z = reference.solve(load)
-    square = _dot(load, z).clamp_(min=0)
+    square = inner(load, z).clamp_(min=0)
     safe = torch.where(scale > 0, scale, 1)
     residual.copy_((square / safe).sqrt())
     goal = torch.as_tensor(tolerance, dtype=load.dtype, device=load.device).expand(m, loads)
@@ -99,13 +99,13 @@ def conjugate_gradients(
         if len(state.index) == 0:
             break
         image = operator(state.medium, scheme, state.p)
-        energy = _dot(state.p, image)
+        energy = inner(state.p, image)
         live = state.active & (energy > 0)
         alpha = torch.where(live, state.square / torch.where(live, energy, 1), 0)[wide]
         state.x.addcmul_(alpha, state.p)
         state.r.addcmul_(image, alpha, value=-1)
         z = reference.solve(state.r)
-        square = _dot(state.r, z).clamp_(min=0)
+        square = inner(state.r, z).clamp_(min=0)
         relative = (square / state.scale).sqrt()
         beta = torch.where(live, square / torch.where(live, state.square, 1), 0)[wide]
         state.p.mul_(beta).add_(z)
@@ -130,8 +130,6 @@ def _dropped(state: _State, solution: torch.Tensor, share: float) -> _State:
     return state.take(keep)
 
 
-def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Inner products ``(m, L)`` of fields ``(m, L, q, *shape)``."""
-    import torch
-
     return (a * b).flatten(2).sum(dim=2)

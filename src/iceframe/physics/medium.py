@@ -1,14 +1,14 @@
 """The material in every voxel, and the flux that a gradient causes in it.
 
-Conduction has one unknown (``q = 1``) and ``q_j = k_jl ∂_l u``; elasticity has ``q = d`` unknowns and
-``σ = C : ∇ˢu``. Isotropic phases keep one or two numbers a voxel, others the symmetric matrix.
+Conduction has one unknown (``q = 1``) and ``q_j = k_jl ∂_l u``; elasticity has ``q = d`` unknowns
+and ``σ = C : ∇ˢu``. Isotropic phases keep one or two numbers a voxel, others the symmetric matrix.
 Gradients and fluxes are lists by direction (x, y, z), each ``(m, L, q, *shape)``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -142,6 +142,34 @@ class Medium:
             if i != j:
                 g[j][:, :, i].copy_(value)
         return g
+
+
+def make_medium(micro: Any, matrices: np.ndarray, mechanical: bool, device: torch.device) -> Medium:
+    """Coefficients of phases ``(m, *shape)`` or weights ``(m, k, *shape)``, in float64."""
+    import torch
+
+    constants = isotropic_constants(matrices, mechanical)
+    if constants is None:
+        i, j = zip(*upper_triangle(matrices.shape[-1]), strict=True)
+        constants = matrices[..., i, j]
+    table = torch.as_tensor(constants, dtype=torch.float64, device=device)
+    if soft(micro):
+        weights = torch.as_tensor(micro, dtype=torch.float64, device=device)
+        subscripts = "mk...,kp->mp..." if table.ndim == 2 else "mk...,mkp->mp..."
+        values = torch.einsum(subscripts, weights, table)
+    else:
+        codes = torch.as_tensor(micro, device=device).long()
+        if table.ndim == 2:
+            values = table.T[:, codes].movedim(0, 1)
+        else:
+            rows = torch.arange(len(codes), device=device).reshape(-1, *[1] * (codes.ndim - 1))
+            values = table[rows, codes].movedim(-1, 1)
+    return Medium(values.contiguous()[:, None], mechanical, values.ndim - 2)
+
+
+def soft(micro: Any) -> bool:
+    """Whether ``micro`` (NumPy or torch) holds weights of phases rather than phases."""
+    return "float" in str(micro.dtype)
 
 
 def upper_triangle(c: int) -> list[tuple[int, int]]:

@@ -6,10 +6,11 @@ Conduction, diffusion and permittivity share one law, ``q = k g``; linear elasti
 
 Isotropic: ``C = λ I⊗I + 2μ 1``, ``λ = E ν / ((1+ν)(1−2ν))``, ``μ = E / (2(1+ν))``; for plane stress
 ``λ* = 2λμ / (λ+2μ)``. An anisotropic stiffness in plane stress is condensed,
-``Q = C_pp − C_pz C_zz⁻¹ C_zp`` with p = (xx, yy, xy), z = (zz, yz, xz); in plane strain it is ``C_pp``
-(no displacement out of the plane).
+``Q = C_pp − C_pz C_zz⁻¹ C_zp`` with p = (xx, yy, xy), z = (zz, yz, xz); in plane strain it is
+``C_pp`` (no displacement out of the plane).
 
-Reference: Nye, Physical Properties of Crystals (1985), ch. VIII; Ting, Anisotropic Elasticity (1996).
+Reference: Nye, Physical Properties of Crystals (1985), ch. VIII; Ting, Anisotropic Elasticity
+(1996).
 """
 
 from __future__ import annotations
@@ -205,7 +206,7 @@ class CubicElasticity:
 
         turns = numbers("orientations", turns)
         if turns.ndim == 1 and dimension == 2:
-            rotations = Rotation.from_euler("z", turns, degrees=True)
+            rotations = Rotation.from_euler("z", turns[:, None], degrees=True)
         elif turns.ndim == 2 and turns.shape[1] == 4 and len(turns):
             rotations = Rotation.from_quat(turns)
         else:

@@ -1,8 +1,8 @@
 """The inverse of a homogeneous isotropic medium in Fourier space: the preconditioner.
 
 Conduction: ``û = f̂ / |s|²``. Elasticity with ``n = s/|s|`` and ``c = (λ₀+μ₀)/(λ₀+2μ₀)``:
-``û = (f̂ − c n (n·f̂)) / |s|²`` (Mura, Micromechanics of Defects in Solids, 1987, §5), for ``μ₀ = 1``:
-conjugate gradients do not see a common factor. ``s`` is the real symbol of
+``û = (f̂ − c n (n·f̂)) / |s|²`` (Mura, Micromechanics of Defects in Solids, 1987, §5), for ``μ₀ =
+1``: conjugate gradients do not see a common factor. ``s`` is the real symbol of
 :mod:`iceframe.physics.stencil`; where it vanishes (the mean, and some modes of grids with an even
 side) so does the answer.
 """
@@ -72,8 +72,8 @@ class ReferenceMedium:
 def symbol(shape: tuple[int, ...]) -> np.ndarray:
     """The real symbol ``s`` ``(d, *shape)``, component 0 along x, the last grid axis.
 
-    Products ``s_i s_j`` are what counts; they do not depend on the sign that the frequency at an even
-    side's end is given.
+    Products ``s_i s_j`` are what counts; they do not depend on the sign that the frequency at an
+    even side's end is given.
     """
     d = len(shape)
     mesh = np.meshgrid(*[2 * np.pi * np.fft.fftfreq(n) for n in shape], indexing="ij")

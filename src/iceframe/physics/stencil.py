@@ -11,8 +11,8 @@ In Fourier space ``G`` is ``i e^{iφ} s`` with one phase φ for all axes and the
 grids with an even side some modes have no gradient; they are left at zero.
 
 Fields are ``(m, L, q, *shape)``: samples, load cases, components. Differences are taken on the flat
-array, contiguous over the whole batch, and the last plane, which then met the next row or sample, is
-put right: twice as fast as rolling.
+array, contiguous over the whole batch, and the last plane, which then met the next row or sample,
+is put right: twice as fast as rolling.
 
 Reference: Willot, C. R. Mécanique 343 (2015) 232, doi:10.1016/j.crme.2014.12.005.
 """
@@ -45,7 +45,8 @@ class RotatedScheme:
     def gradient(self, u: torch.Tensor) -> list[torch.Tensor]:
         """``[∂u/∂x, ∂u/∂y(, ∂u/∂z)]`` at the centres, each shaped like ``u``; buffers, reused."""
         last = self.dimension - 1
-        summed, differed = u, []
+        summed = u
+        differed: list[torch.Tensor] = []
         for axis in range(self.dimension):
             final = axis == last
             differed = [

@@ -2,8 +2,8 @@
 
 A real operator in Fourier space maps real fields to real fields, hence the two halves of
 ``f + i g`` independently: packing two fields needs no unpacking in between, and complex transforms
-of packed fields are faster than transforms of real ones. Sides with a large prime factor, where fast
-transforms are slow, are multiplied by the matrix of the transform.
+of packed fields are faster than transforms of real ones. Sides with a large prime factor, where
+fast transforms are slow, are multiplied by the matrix of the transform.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PackedTransform:
         self._fast: list[int] = []
         kind = torch.complex64 if like.dtype == torch.float32 else torch.complex128
         for axis, side in enumerate(shape):
-            slow = _LARGEST_FACTOR < largest_prime_factor(side) and side <= _LONGEST_MATRIX
+            slow = largest_prime_factor(side) > _LARGEST_FACTOR and side <= _LONGEST_MATRIX
             if slow and like.device.type == "cpu":
                 turns = np.outer(np.arange(side), np.arange(side)) % side
                 matrix = np.exp(-2j * np.pi * turns / side)
@@ -42,7 +42,7 @@ class PackedTransform:
                 self._fast.append(axis - d)
 
     def forth(self, fields: torch.Tensor) -> torch.Tensor:
-        """Transforms of ``fields[:h] + i fields[h:]``, complex ``(h, …, *shape)``, h = ⌈fields/2⌉."""
+        """Transforms of ``fields[:h] + i fields[h:]``: ``(h, …, *shape)``, h half of them."""
         import torch
 
         half = (len(fields) + 1) // 2
