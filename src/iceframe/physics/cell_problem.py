@@ -28,8 +28,6 @@ Precision = Literal["double", "single"]
 # Unknowns (samples × load cases × components × voxels) that are solved together. On a processor
 # some ten arrays of this size should stay in the caches; a graphics card wants long kernels.
 _CHUNK_UNKNOWNS = {"cpu": 2**17, "other": 2**26}
-# A single sample that is larger is solved in groups of load cases of this many chunks.
-_GROUP_CHUNKS = 8
 # One round of float32 iterations gains no more than this; the next starts from the true residual.
 _ROUND_TOLERANCE = 2e-6
 _MAX_ROUNDS = 8
@@ -239,8 +237,8 @@ def chunks(
 def _load_groups(
     m: int, c: int, q: int, shape: tuple[int, ...], device: torch.device
 ) -> Iterator[slice]:
-    """Load cases that are solved together: all, unless a single sample fills the memory."""
-    fit = _GROUP_CHUNKS * chunk_unknowns(device) // (m * q * int(np.prod(shape)))
+    """Load cases that are solved together: all, unless a single sample overflows a chunk."""
+    fit = chunk_unknowns(device) // (m * q * int(np.prod(shape)))
     step = min(c, max(1, fit))
     for start in range(0, c, step):
         yield slice(start, min(start + step, c))
