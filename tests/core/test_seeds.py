@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iceframe.core.seeds import derive_seed, generator
+from iceframe.core.seeds import derive_seed, generator, stream
 
 
 def test_known_value_in_any_process() -> None:
@@ -50,3 +50,13 @@ def test_generator_is_fresh_each_time_and_leaves_the_global_one_alone() -> None:
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, generator(6, "tune").normal(size=4))
     np.testing.assert_array_equal(state, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_streams_of_a_large_set_are_all_different() -> None:
+    """The 31 bits of a seed are not enough for 100,000 samples (two pairs of 2**31 / n² / 2)."""
+    seeds = [derive_seed(0, "Particles", i) for i in range(100_000)]
+    assert len(set(seeds)) < len(seeds)
+    first = {stream(0, "Particles", i).integers(2**63) for i in range(20_000)}
+    first |= {stream(0, "Particles", i).integers(2**63) for i in (96449, 96463)}
+    assert len(first) == 20_002
+    assert stream(3, "a").integers(2**63) == stream(3, "a").integers(2**63)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.registry import Registry
-from iceframe.core.seeds import generator as seeded
+from iceframe.core.seeds import stream
 
 # Voxels that are drawn together: some float64 work arrays of this size take about 100 MB.
 _CHUNK_VOXELS = 2**21
@@ -128,7 +128,7 @@ class Generator(ABC):
         parts = []
         for start in range(0, n, step):
             part = slice(start, min(start + step, n))
-            rngs = [seeded(seed, type(self).__name__, first + i) for i in range(n)[part]]
+            rngs = [stream(seed, type(self).__name__, first + i) for i in range(n)[part]]
             parts.append(self.draw(size, rngs, {k: v[part] for k, v in values.items()}))
         return self._joined(parts, size, values)
 
