@@ -160,6 +160,9 @@ def draw(structures: dict, results: dict, path: Path) -> None:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80)
+    from PIL import Image
+
+    Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
 
 
 if __name__ == "__main__":
