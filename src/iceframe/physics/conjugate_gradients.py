@@ -8,7 +8,7 @@ does not depend on its neighbours, and nothing divides zero by zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from iceframe.physics.medium import Medium
@@ -22,6 +22,40 @@ if TYPE_CHECKING:
 _DROP_SHARE = 0.15
 
 
+@dataclass(frozen=True)
+class Stop:
+    """When a load case is done: ``√(rᵀ z / scale) ≤ goal``, all ``(m, L)``.
+
+    ``z`` is the preconditioned residual; ``scale`` is what residuals are relative to, and where it
+    is 0 there is nothing to solve. No goal falls below ``floor``.
+    """
+
+    scale: torch.Tensor
+    goal: torch.Tensor
+    bound: EnergyBound | None = None
+    floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class EnergyBound:
+    """Also ``rᵀ z ≤ share · energy`` of the present ``u``, all ``(m, L)``.
+
+    ``energy`` is that of ``u = 0``. ``share`` is the tolerance times the smallest eigenvalue of the
+    preconditioned operator: the energy is then right to the tolerance, whatever the contrast.
+    Energies below ``least`` count as that: what holds nothing together has none.
+    """
+
+    energy: torch.Tensor
+    share: torch.Tensor
+    least: torch.Tensor
+
+    def scaled(self, energy: torch.Tensor, factor: torch.Tensor) -> EnergyBound:
+        """From the present ``energy`` on, in float32 units of ``1/factor``."""
+        return EnergyBound(
+            (energy * factor).float(), self.share.float(), (self.least * factor).float()
+        )
+
+
 @dataclass
 class _State:
     """Systems still being solved: medium and fields ``(m, L, q, *shape)``, scalars ``(m, L)``."""
@@ -31,23 +65,17 @@ class _State:
     r: torch.Tensor
     p: torch.Tensor
     square: torch.Tensor
+    energy: torch.Tensor
     scale: torch.Tensor
     goal: torch.Tensor
+    share: torch.Tensor
+    least: torch.Tensor
     active: torch.Tensor
     index: torch.Tensor
 
     def take(self, keep: torch.Tensor) -> _State:
-        return _State(
-            self.medium.take(keep),
-            self.x[keep],
-            self.r[keep],
-            self.p[keep],
-            self.square[keep],
-            self.scale[keep],
-            self.goal[keep],
-            self.active[keep],
-            self.index[keep],
-        )
+        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "medium"}
+        return _State(self.medium.take(keep), **{name: part[keep] for name, part in parts.items()})
 
 
 def operator(medium: Medium, scheme: RotatedScheme, u: torch.Tensor) -> torch.Tensor:
@@ -60,63 +88,73 @@ def conjugate_gradients(
     load: torch.Tensor,
     reference: ReferenceMedium,
     scheme: RotatedScheme,
-    scale: torch.Tensor,
-    tolerance: float | torch.Tensor,
+    stop: Stop,
     max_iterations: int,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Displacements ``(m, L, q, *shape)``, iterations ``(m, L)``, relative residuals ``(m, L)``.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Displacements ``(m, L, q, *shape)``; iterations, relative residuals, energies ``(m, L)``.
 
-    ``load`` is overwritten. ``scale`` ``(m, L)`` is the squared norm that residuals are relative
-    to; where it is 0 there is nothing to solve. ``tolerance`` is on ``√(rᵀ z / scale)``, ``z``
-    being the preconditioned residual.
+    ``load`` is overwritten. Energies are ``u``'s, by the decrease that each step brings
+    (``α rᵀ z``); without a bound they mean nothing.
     """
     import torch
 
     m, loads = load.shape[:2]
     solution = torch.zeros_like(load)
     count = torch.zeros(m, loads, dtype=torch.int64, device=load.device)
-    residual = torch.zeros(m, loads, dtype=load.dtype, device=load.device)
     z = reference.solve(load)
     square = inner(load, z).clamp_(min=0)
-    safe = torch.where(scale > 0, scale, 1)
-    residual.copy_((square / safe).sqrt())
-    goal = torch.as_tensor(tolerance, dtype=load.dtype, device=load.device).expand(m, loads)
-    active = (scale > 0) & (residual > goal)
+    scale = torch.where(stop.scale > 0, stop.scale, 1)
+    residual = torch.where(stop.scale > 0, (square / scale).sqrt(), 0)
+    bound = stop.bound or EnergyBound(*(torch.zeros_like(scale) for _ in range(3)))
+    energy = bound.energy.clone()
+
+    def goals(of: _State) -> torch.Tensor:
+        if stop.bound is None:
+            return of.goal
+        allowed = of.share * torch.maximum(of.energy, of.least)
+        return torch.minimum(of.goal, (allowed / of.scale).sqrt_().clamp_(min=stop.floor))
+
     state = _State(
         medium,
         solution.clone(),
         load,
         z,
         square,
-        safe,
-        goal,
-        active,
+        energy.clone(),
+        scale,
+        stop.goal.expand(m, loads),
+        bound.share,
+        bound.least,
+        stop.scale > 0,
         torch.arange(m, device=load.device),
     )
+    state.active = state.active & (residual > goals(state))
     state = _dropped(state, solution, share=0.0)
     wide = (..., *[None] * (load.ndim - 2))
     for step in range(1, max_iterations + 1):
         if len(state.index) == 0:
             break
         image = operator(state.medium, scheme, state.p)
-        energy = inner(state.p, image)
-        live = state.active & (energy > 0)
-        alpha = torch.where(live, state.square / torch.where(live, energy, 1), 0)[wide]
-        state.x.addcmul_(alpha, state.p)
-        state.r.addcmul_(image, alpha, value=-1)
+        stored = inner(state.p, image)
+        live = state.active & (stored > 0)
+        alpha = torch.where(live, state.square / torch.where(live, stored, 1), 0)
+        state.x.addcmul_(alpha[wide], state.p)
+        state.r.addcmul_(image, alpha[wide], value=-1)
+        state.energy = state.energy - alpha * state.square
         z = reference.solve(state.r)
         square = inner(state.r, z).clamp_(min=0)
-        relative = (square / state.scale).sqrt()
         beta = torch.where(live, square / torch.where(live, state.square, 1), 0)[wide]
         state.p.mul_(beta).add_(z)
         state.square = torch.where(live, square, state.square)
+        relative = (square / state.scale).sqrt()
         rows = state.index
         count[rows] = torch.where(live, step, count[rows])
         residual[rows] = torch.where(live, relative, residual[rows])
-        state.active = live & (relative > state.goal)
+        energy[rows] = state.energy
+        state.active = live & (relative > goals(state))
         state = _dropped(state, solution, share=_DROP_SHARE)
     solution[state.index] = state.x
-    return solution, count, residual
+    return solution, count, residual, energy
 
 
 def _dropped(state: _State, solution: torch.Tensor, share: float) -> _State:

@@ -31,7 +31,6 @@ from iceframe.physics.cell_problem import (
     CellProblem,
     Precision,
     chunk_unknowns,
-    coupling,
     solve_all_loads,
 )
 from iceframe.physics.homogenisation import (
@@ -155,7 +154,7 @@ def _by_update(
     base = solve_all_loads(phases, table, mechanical, tolerance, max_iterations, precision, device)
     with torch.inference_mode():
         medium = make_medium(phases, table, mechanical, device)
-        problem = CellProblem(medium, coupling(table, mechanical), precision)
+        problem = CellProblem(medium, table, mechanical, precision)
         c = medium.components
         here = _flat(voxels, problem.shape, device)
         strain = (
@@ -166,8 +165,8 @@ def _by_update(
         stuck = bool(base.stagnated)
         for part in _voxel_groups(len(voxels), c * medium.unknowns, problem.shape, device):
             flux = _point_fluxes(voxels[part], medium.dimension, mechanical, problem.shape, device)
-            load, size = problem.flux_load(flux)
-            found = problem.solve(load.neg_(), size, tolerance, max_iterations)
+            load = problem.flux_load([part.neg_() for part in flux])
+            found = problem.solve(load, tolerance, max_iterations)
             good &= bool((found.residual <= tolerance).all())
             stuck |= bool(found.stagnated.any())
             caused = problem.strain(found.u)[0].flatten(2).unflatten(0, (-1, c))  # (V, load, c, N)

@@ -142,8 +142,14 @@ def homogenize(
     tensor = np.zeros((n, c, c))
     iterations, residual = np.zeros(n, int), np.zeros(n)
     status: list[SolveStatus] = []
-    kept: dict[str, list[np.ndarray]] = {"gradients": [], "fluxes": [], "sensitivities": []}
     mechanical = properties.mechanical
+    pairs, k = c * (c + 1) // 2, matrices.shape[-3]
+    kept: dict[str, list[np.ndarray]] = {}
+    if fields:
+        kept["gradients"] = [np.empty((0, c, c, *shape))]
+        kept["fluxes"] = [np.empty((0, c, c, *shape))]
+    if sensitivities:
+        kept["sensitivities"] = [np.empty((0, pairs, k - 1, *shape))]
     for part in chunks(n, c, mechanical, shape, where):
         table = matrices if matrices.ndim == 3 else matrices[part]
         found = solve_all_loads(
@@ -160,8 +166,8 @@ def homogenize(
             kept["sensitivities"].append(voxel_sensitivity(found.strain, table, micro[part]))
     failed = np.array([s is not SolveStatus.CONVERGED for s in status], bool)
     tensor[failed] = np.nan
-    joined = {key: np.concatenate(parts) if parts else None for key, parts in kept.items()}
-    if joined["sensitivities"] is not None:
+    joined = {key: np.concatenate(parts) for key, parts in kept.items()}
+    if sensitivities:
         joined["sensitivities"][failed] = np.nan
     components = VOIGT[len(shape)] if mechanical else AXES[: len(shape)]
     return Homogenized(
@@ -221,9 +227,7 @@ def _arrays(micro: np.ndarray | Microstructures, properties: Properties) -> np.n
             )
         return np.asarray(labels)
     array = np.asarray(micro)
-    if array.dtype == bool:
-        return array.astype(np.uint8)
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "biuf":
         raise InputError("Microstructures must be numbers.", where="micro", got=array.dtype)
     return array
 

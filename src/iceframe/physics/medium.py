@@ -154,11 +154,11 @@ def make_medium(micro: Any, matrices: np.ndarray, mechanical: bool, device: torc
         constants = matrices[..., i, j]
     table = torch.as_tensor(constants, dtype=torch.float64, device=device)
     if soft(micro):
-        weights = torch.as_tensor(micro, dtype=torch.float64, device=device)
+        weights = _native(micro, np.float64).to(device, torch.float64)
         subscripts = "mk...,kp->mp..." if table.ndim == 2 else "mk...,mkp->mp..."
         values = torch.einsum(subscripts, weights, table)
     else:
-        codes = torch.as_tensor(micro, device=device).long()
+        codes = _native(micro, np.int64).to(device)
         if table.ndim == 2:
             values = table.T[:, codes].movedim(0, 1)
         else:
@@ -167,9 +167,18 @@ def make_medium(micro: Any, matrices: np.ndarray, mechanical: bool, device: torc
     return Medium(values.contiguous()[:, None], mechanical, values.ndim - 2)
 
 
+def _native(micro: Any, kind: type) -> torch.Tensor:
+    """``micro`` as a tensor; arrays are copied, whatever their layout, byte order or owner."""
+    import torch
+
+    if isinstance(micro, torch.Tensor):
+        return micro
+    return torch.from_numpy(np.array(micro, kind, order="C"))
+
+
 def soft(micro: Any) -> bool:
     """Whether ``micro`` (NumPy or torch) holds weights of phases rather than phases."""
-    return "float" in str(micro.dtype)
+    return micro.dtype.kind == "f" if isinstance(micro, np.ndarray) else micro.is_floating_point()
 
 
 def upper_triangle(c: int) -> list[tuple[int, int]]:

@@ -9,7 +9,8 @@ Factors without a range keep their default.
 Each phase says where its numbers come from. "Estimate" marks a number that was derived or chosen
 within a reported spread, not measured on that very phase: good for a contrast of the right
 size, not for design. The cited numbers are those in common use and were not all compared with the
-printed page: look them up before a result hangs on the third digit. Pores and cracks are voids to elasticity, and air to conduction.
+printed page: look them up before a result hangs on the third digit. Pores and cracks are voids to
+elasticity, and air to conduction.
 """
 
 from __future__ import annotations
