@@ -65,6 +65,41 @@ class RegistryTable(Directive):
         return container.children
 
 
+def generator_lines(name: str, entry: Any) -> list[str]:
+    """One generator in Markdown: title, picture, what it makes, its factors."""
+    lines = [
+        f"**{entry.title}**, `{name}`",
+        "",
+        f"![{entry.title}](../images/generators/{name}.png)",
+        "",
+        with_links(f"{entry.summary} Phases: {', '.join(entry.phase_names)}. {entry.reference}."),
+        "",
+        "| factor | meaning | default | range drawn from | accepted |",
+        "|---|---|---|---|---|",
+    ]
+    for factor in entry.factors:
+        only = "" if len(factor.dimensions) == 2 else f" ({factor.dimensions[0]}-D)"
+        unit = f" {factor.unit}" if factor.unit else ""
+        meaning = factor.meaning.replace("|", r"\|")
+        lines.append(
+            f"| `{factor.name}`{only} | {meaning} | {factor.default:g}{unit} "
+            f"| {factor.low:g} to {factor.high:g} | {factor.minimum:g} to {factor.maximum:g} |"
+        )
+    return [*lines, ""]
+
+
+class GeneratorGallery(Directive):
+    """Every generator with its picture and its factors."""
+
+    def run(self) -> list[nodes.Node]:
+        from iceframe.physics import GENERATORS
+
+        text = [line for name, entry in GENERATORS.items() for line in generator_lines(name, entry)]
+        container = nodes.Element()
+        self.state.nested_parse(directives_lines(text), self.content_offset, container)
+        return container.children
+
+
 def directives_lines(text: list[str]) -> Any:
     """Lines as the parser wants them, each knowing where it came from."""
     from docutils.statemachine import StringList
@@ -73,6 +108,7 @@ def directives_lines(text: list[str]) -> Any:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the directive."""
+    """Register the directives."""
     app.add_directive("registry-table", RegistryTable)
+    app.add_directive("generator-gallery", GeneratorGallery)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -162,6 +162,15 @@ def test_generated_tables_show_every_entry() -> None:
     assert {row[0]: row[2] for row in table}["`ridge`"] == "yes"
 
 
+def test_every_generator_has_its_picture_and_its_factors() -> None:
+    from iceframe.physics import GENERATORS
+
+    for name, entry in GENERATORS.items():
+        assert (REPOSITORY / "docs" / "images" / "generators" / f"{name}.png").exists()
+        lines = "\n".join(registry_table().generator_lines(name, entry))
+        assert all(f"`{factor.name}`" in lines for factor in entry.factors)
+
+
 @pytest.mark.parametrize("text", ["doi 10.1080/0162.47", "doi:10.1080/0162.47", "10.1080/0162.47"])
 def test_references_in_generated_tables_become_links(text: str) -> None:
     with_links = registry_table().with_links

@@ -112,8 +112,8 @@ def homogenize(
     properties : :class:`Conductivity`, :class:`Elasticity`, :class:`CubicElasticity`, or anything
         with their ``matrices``.
     tolerance : a load case stops when its residual, in the energy norm of the preconditioner and
-        relative to the load, is below it. Fields are as exact; the tensor's relative error is about
-        its square times the contrast.
+        relative to the load, is below it, and so is a bound on the relative error of its effective
+        component (proven without voids, whatever the contrast; the error itself is far below).
     max_iterations : per load case; a sample that needs more is ``NOT_CONVERGED``.
     precision : of the iterations. ``single`` is about twice as fast; what is returned is evaluated
         and checked in double precision either way.
