@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["LadderSearchCV", "check", "open_run", "read", "run"]
+__all__ = ["LadderSearchCV", "check", "open_run", "read", "run", "simulate"]
 
 if TYPE_CHECKING:
     from iceframe.ingest import check, read
     from iceframe.workflow import LadderSearchCV, open_run, run
+    from iceframe.workflow.simulate import simulate
 
 _WHERE = {
     "read": "iceframe.ingest",
@@ -17,6 +18,7 @@ _WHERE = {
     "run": "iceframe.workflow",
     "open_run": "iceframe.workflow",
     "LadderSearchCV": "iceframe.workflow",
+    "simulate": "iceframe.workflow.simulate",
 }
 
 

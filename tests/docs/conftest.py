@@ -55,6 +55,17 @@ def _write_images(folder: Path, names: list[str], sides: list[int], seed: int) -
         Image.fromarray(pixels).save(folder / name)
 
 
+def _small_recipe(name: str) -> str:
+    """A template with few small samples."""
+    from iceframe.workflow.simulate.templates import template
+
+    recipe = template(name)
+    for usual, small in (("samples: 500", "samples: 24"), ("[64, 64]", "[24, 24]")):
+        assert usual in recipe
+        recipe = recipe.replace(usual, small)
+    return recipe
+
+
 @contextmanager
 def little_work() -> Iterator[None]:
     """Few tuning trials and no worker processes: it is the examples that are tested."""
@@ -96,6 +107,8 @@ def _prepared_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ).to_csv(root / folder / "labels.csv", index=False)
     for seed, name in enumerate(("martensite", "pearlite")):
         _write_images(root / "textures" / name, names[:12], [48] * 12, seed=10 + seed)
+
+    (root / "elastic.yaml").write_text(_small_recipe("elastic"), encoding="utf-8")
 
     import iceframe as ice
     from iceframe.report import write_report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from iceframe.core.values import Audit, Equilibrium
-    from iceframe.workflow.execute import Progress, Watch
+    from iceframe.workflow.execute import Progress
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -54,20 +54,24 @@ def show_equilibrium(equilibrium: Equilibrium) -> None:
 
 
 def show_ladder(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    """One line a rung, in order of complexity."""
+    """One line a row; words stand left, numbers right."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for position, name in enumerate(columns):
-        table.add_column(name, justify="left" if position == 0 else "right")
+        words = position == 0 or name in ("title", "summary")
+        table.add_column(name, justify="left" if words else "right")
     for row in rows:
         table.add_row(*[escape(str(row.get(name, ""))) for name in columns])
     out.print(table)
 
 
 @contextmanager
-def progress_bar() -> Iterator[Watch]:
+def progress_bar(
+    doing: Callable[[Any], str] | None = None, things: str = "units of work"
+) -> Iterator[Callable[[Any], None]]:
     """A live line: what is being done, how far, how long still.
 
-    Ctrl-C ends with exit code 130 and says what was kept.
+    ``doing`` says of an event what is being done (``done``, ``total`` and ``remaining`` it has
+    itself); ``things`` are counted. Ctrl-C ends with exit code 130 and says what was kept.
     """
     import typer
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -81,18 +85,15 @@ def progress_bar() -> Iterator[Watch]:
         console=err,
         transient=True,
     )
-    latest: list[Progress] = []
+    latest: list[Any] = []
 
-    def watch(event: Progress) -> None:
+    def watch(event: Any) -> None:
         latest[:] = [event]
-        busy = ", ".join(
-            f"{unit.rung}: {_KINDS[unit.kind].format(part=unit.part)}" for unit in event.running
-        )
         bar.update(
             line,
             total=event.total,
             completed=event.done,
-            description=busy or "finishing",
+            description=(doing or _running)(event) or "finishing",
             left=duration(event.remaining) + " left" if event.remaining is not None else "",
         )
 
@@ -101,9 +102,15 @@ def progress_bar() -> Iterator[Watch]:
             line = bar.add_task("preparing", total=None, left="")
             yield watch
     except KeyboardInterrupt as interrupt:
-        kept = f"{latest[0].done} of {latest[0].total} units of work are kept. " if latest else ""
+        kept = f"{latest[0].done} of {latest[0].total} {things} are kept. " if latest else ""
         err.print(f"Interrupted. {kept}Repeat the same command to go on.")
         raise typer.Exit(130) from interrupt
+
+
+def _running(event: Progress) -> str:
+    return ", ".join(
+        f"{unit.rung}: {_KINDS[unit.kind].format(part=unit.part)}" for unit in event.running
+    )
 
 
 def duration(seconds: float) -> str:

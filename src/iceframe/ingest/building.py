@@ -19,6 +19,7 @@ from iceframe.ingest.assembly import assemble_table, settle_ids
 from iceframe.ingest.columns import Column, interpret
 from iceframe.ingest.compositions import unparsable
 from iceframe.ingest.folders import Found
+from iceframe.ingest.images import FolderImages
 from iceframe.ingest.opening import Opened, open_images
 from iceframe.ingest.options import Options
 from iceframe.ingest.roles import (
@@ -225,6 +226,8 @@ def _parsed(
 
 
 def _open(found: Found, keep: np.ndarray, options: Options) -> Opened | None:
+    if found.images is not None:
+        return Opened(found.images.take(keep), np.arange(len(keep)), ())
     if found.files is None:
         return None
     files = [found.files[row] for row in keep]
@@ -272,7 +275,8 @@ def _roles(
     notes += roles.notes
     if roles.composition is not None:
         notes.append(f"Column '{roles.composition}' holds compositions.")
-    if not roles.features and roles.composition is None and found.files is None:
+    pictures = found.files is not None or found.images is not None
+    if not roles.features and roles.composition is None and not pictures:
         raise InputError(
             "No column is left that a model could learn from.",
             got="; ".join(roles.notes[:5]) or "only the target",
@@ -288,7 +292,8 @@ def _indexed(
     position = {row: i for i, row in enumerate(usable.keep)}
     table = table.iloc[[position[row] for row in rows]]
     names = [usable.ids[row] for row in rows]
-    if opened is not None and (usable.id_column is None or len(set(names)) < len(names)):
+    unnamed = usable.id_column is None or len(set(names)) < len(names)
+    if opened is not None and isinstance(opened.images, FolderImages) and unnamed:
         frames = opened.images.frames
         stems = [f.file for f in frames] if usable.id_column is None else names
         names = [
@@ -319,15 +324,16 @@ def _recipe(
         "encoding": options.encoding,
     }
     if opened is not None:
-        decoding = opened.images.decoding
+        files = opened.images if isinstance(opened.images, FolderImages) else None
+        levels = None if files is None else files.decoding.levels
         recipe |= {
-            "size": list(decoding.size),
-            "fit": decoding.fit,
+            "size": list(opened.images.shape[1:]),
+            "fit": None if files is None else files.decoding.fit,
             "pages": options.images.pages,
             "max_pixels": options.images.max_pixels,
             "kind": options.images.kind,
             "periodic": options.images.periodic,
-            "levels": None if decoding.levels is None else list(decoding.levels),
+            "levels": None if levels is None else list(levels),
             "symmetries": list(options.symmetries or ()),
             "pixel_size": options.pixel_size,
             "pixel_unit": options.pixel_unit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from iceframe.core.dataset import ImageSource
 from iceframe.core.errors import InputError
 from iceframe.ingest.reader import (
     ImageReader,
@@ -32,7 +34,7 @@ class Found:
     """Rows and, where there are images, the file of each row (relative to ``root``).
 
     ``pages``: the page that a row names (``stack.npy#3``), else ``None``; ``absent``: bool
-    ``(n,)``, rows whose file does not exist.
+    ``(n,)``, rows whose file does not exist. ``images``: one a row, where they are opened already.
     """
 
     table: RawTable
@@ -44,9 +46,10 @@ class Found:
     target: str | None = None
     layout: str = "table"
     notes: tuple[str, ...] = ()
+    images: ImageSource | None = None
 
 
-def locate(source: str | Path) -> Path:
+def locate(source: str | os.PathLike[str]) -> Path:
     """The absolute path of something that is there.
 
     Raises

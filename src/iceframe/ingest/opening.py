@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
+from iceframe.core.dataset import ImageSource
 from iceframe.core.errors import InputError, UsageError
 from iceframe.ingest.fitting import Fit, common_size, fit_pixels, show
 from iceframe.ingest.images import (
@@ -71,7 +72,7 @@ class ImageOptions:
 class Opened:
     """The images, the row of the table that each belongs to ``(n,)``, and what was done."""
 
-    images: FolderImages
+    images: ImageSource
     rows: np.ndarray
     notes: tuple[str, ...]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -16,11 +17,12 @@ from iceframe.ingest.fitting import Fit
 from iceframe.ingest.folders import Found, find, locate
 from iceframe.ingest.opening import ImageOptions, Kind, Pages
 from iceframe.ingest.options import Options, check_choice, with_sidecar
+from iceframe.ingest.simulated import is_simulated, read_simulated
 from iceframe.ingest.tables import from_frame
 
 
 def read(
-    source: str | Path | pd.DataFrame,
+    source: str | os.PathLike[str] | pd.DataFrame,
     target: str | None = None,
     *,
     task: Task | None = None,
@@ -50,7 +52,8 @@ def read(
     Parameters
     ----------
     source : a table (CSV, Parquet, XLSX, JSON, JSON lines), a folder of images with ``labels.csv``
-        or one subfolder a class, a table that names image files, or a data frame.
+        or one subfolder a class, a table that names image files, a simulated data set, or a data
+        frame.
     target : the column to predict; nearest names are offered when it is unknown.
     task : overrules what the target looks like.
     features : the columns that a model may use; by default all that can and should be used.
@@ -116,6 +119,8 @@ def read(
     if isinstance(source, pd.DataFrame):
         return build(Found(from_frame(source), Path()), options, "data", "", [])
     path = locate(source)
+    if is_simulated(path):
+        return read_simulated(path, options, kind_given=kind is not None, periodic=periodic)
     name = path.name.split(".")[0] or "data"
     stated, notes = sidecar.load(path) if path.is_dir() else ({}, [])
     found = find(path, options.target or stated.get("target"), encoding, require_target)

@@ -33,7 +33,7 @@ Precision = Literal["double", "single"]
 
 # Unknowns (samples × load cases × components × voxels) that are solved together. On a processor
 # some ten arrays of this size should stay in the caches; a graphics card wants long kernels.
-_CHUNK_UNKNOWNS = {"cpu": 2**17, "other": 2**26}
+_CHUNK_UNKNOWNS = {"cpu": 2**18, "other": 2**26}
 # One round of float32 iterations gains no more than this; the next starts from the true residual.
 _ROUND_TOLERANCE = 2e-6
 _MAX_ROUNDS = 8

@@ -1,8 +1,8 @@
 """The demo's data and run: two-phase microstructures and their effective conductivity.
 
-Simulates Gaussian random fields cut at a level, of varied volume fraction, correlation length and
-anisotropy, and homogenises them. Writes an ordinary image folder, so that a newcomer sees what
-their own data should look like.
+Simulates the recipe ``conduction`` (Gaussian random fields cut at a level, of varied volume
+fraction, length and anisotropy), and writes an ordinary image folder rather than a simulated data
+set, so that a newcomer sees what their own data should look like.
 """
 
 from __future__ import annotations
@@ -15,50 +15,34 @@ import pandas as pd
 
 from iceframe.core.errors import UsageError
 from iceframe.core.files import read_json, replacing, write_json
-from iceframe.core.seeds import generator
 
 if TYPE_CHECKING:
     from iceframe.workflow.execute import Watch
     from iceframe.workflow.session import Run
+    from iceframe.workflow.simulate.plan import Plan
 
-SHAPE = (64, 64)  # pixels
-CONTRAST = 50.0  # conductivity of the bright over the dark phase
-VOLUME_FRACTION = (0.2, 0.8)
-LENGTH = (2.0, 8.0)  # pixels
-ANISOTROPY = (1.0, 4.0)  # ratio of the correlation lengths; the long one lies anywhere
 LADDER = ("mean", "ridge", "tree", "ebm", "extra_trees", "gp", "cnn")
 TARGET = "conductivity"
+COLUMN = "k_xx"  # of the simulation
 TRIALS = {"light": 10, "medium": 4, "heavy": 0}  # the demo's five minutes allow no more
 
 
 def make_demo_data(folder: Path, *, samples: int = 300, seed: int = 0) -> Path:
     """Simulate the demo's image folder; an existing one of the same recipe is kept.
 
-    Returns the folder: ``labels.csv`` (``file``, ``conductivity`` along x, in units of the dark
-    phase's), PNG images, ``dataset.json``.
+    Returns the folder: ``labels.csv`` (``file``, ``conductivity`` along x), PNG images,
+    ``dataset.json``.
     """
     from PIL import Image
 
-    from iceframe.physics.conduction import effective_conductivity
-    from iceframe.physics.random_fields import two_phase
-
     if samples < 40:
         raise UsageError("The demo needs more samples.", got=samples, allowed="40 or more")
-    recipe = {"samples": samples, "seed": seed, "shape": list(SHAPE), "contrast": CONTRAST}
+    plan = _plan(samples, seed)
+    recipe = plan.recipe.plain()
     marker = folder / "dataset.json"  # written last
     if marker.exists() and read_json(marker).get("recipe") == recipe:
         return folder
-    rng = generator(seed, "demo")
-    phases = two_phase(
-        samples,
-        SHAPE,
-        volume_fraction=rng.uniform(*VOLUME_FRACTION, samples),
-        length=rng.uniform(*LENGTH, samples),
-        anisotropy=rng.uniform(*ANISOTROPY, samples),
-        angle=rng.uniform(0.0, 180.0, samples),
-        seed=seed,
-    )
-    conductivity = effective_conductivity(phases, np.array([1.0, CONTRAST])).tensor[:, 0, 0]
+    phases, conductivity = _simulated(plan)
     names = [f"microstructure{i:04d}.png" for i in range(samples)]
     for name, image in zip(names, phases, strict=True):
         with replacing(folder / name) as temporary:
@@ -66,18 +50,42 @@ def make_demo_data(folder: Path, *, samples: int = 300, seed: int = 0) -> Path:
     with replacing(folder / "labels.csv") as temporary:
         labels = pd.DataFrame({"file": names, TARGET: np.round(conductivity, 5)})
         labels.to_csv(temporary, index=False)
-    write_json(
-        marker,
-        {
-            "target": TARGET,
-            "periodic": True,
-            "kind": "phase",
-            "symmetries": ["flip", "translate"],
-            "units": {TARGET: "k₁"},
-            "recipe": recipe,
-        },
-    )
+    column = next(c for c in plan.columns if c.name == COLUMN)
+    body = {
+        "target": TARGET,
+        "periodic": True,
+        "kind": "phase",
+        "symmetries": list(column.symmetries),
+        "units": {TARGET: column.unit},
+        "recipe": recipe,
+    }
+    voxel = plan.recipe.voxel
+    if voxel is not None:
+        body |= {"pixel_size": voxel.size, "pixel_unit": voxel.unit}
+    write_json(marker, body)
     return folder
+
+
+def _plan(samples: int, seed: int) -> Plan:
+    import yaml
+
+    from iceframe.workflow.simulate.loading import load_recipe
+    from iceframe.workflow.simulate.plan import make_plan
+    from iceframe.workflow.simulate.templates import template
+
+    recipe = yaml.safe_load(template("conduction"))
+    return make_plan(load_recipe({**recipe, "samples": samples, "seed": seed}))
+
+
+def _simulated(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Phases uint8 ``(n, height, width)`` and conductivities along x ``(n,)``."""
+    from iceframe.workflow.processes import one_thread
+    from iceframe.workflow.simulate.parts import simulate_part
+
+    with one_thread():
+        parts = [simulate_part(plan, part) for part in plan.parts()]
+    phases = np.concatenate([arrays["phases"] for _, arrays in parts])
+    return phases, np.concatenate([table[COLUMN].to_numpy(float) for table, _ in parts])
 
 
 def run_demo(

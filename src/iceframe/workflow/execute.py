@@ -6,9 +6,6 @@ Workers fill temporary folders; only this process moves them into place and writ
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from iceframe.core.errors import IceframeError, InputError
+from iceframe.core.errors import IceframeError
 from iceframe.core.runstore import RunStore
 from iceframe.workflow.plan import Unit, Workload
+from iceframe.workflow.processes import one_thread, start_worker, worker_died
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ def _with_workers(
                 if isinstance(error, IceframeError):
                     raise error
                 if isinstance(error, BrokenExecutor):
-                    raise _worker_died() from error
+                    raise worker_died("finished units") from error
                 if error is not None:
                     clock.fail(unit, error, "".join(traceback.format_exception(error)))
                 else:
@@ -197,13 +195,6 @@ def _with_workers(
                 clock.report(unit, [u for u, _ in running.values()])
     finally:
         pool.shutdown(wait=True, kill_workers=True)
-
-
-def _worker_died() -> InputError:
-    return InputError(
-        "A worker process was killed from outside, most often for lack of memory.",
-        hint="run the same command again with fewer --workers; finished units are kept",
-    )
 
 
 def _next(waiting: list[Unit], store: RunStore, clock: _Clock) -> Unit | None:
@@ -221,19 +212,11 @@ def _next(waiting: list[Unit], store: RunStore, clock: _Clock) -> Unit | None:
 
 def perform_alone(unit: Unit, work: Workload, staged: Path, base: Path | None) -> float:
     """Perform a unit on one thread; returns its seconds."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
     from iceframe.workflow.units import perform
 
-    threads = torch.get_num_threads()
     start = time.perf_counter()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            perform(unit, work, staged, base)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        perform(unit, work, staged, base)
     return time.perf_counter() - start
 
 
@@ -241,19 +224,8 @@ _WORK: list[Workload] = []
 
 
 def _start_worker(work: Workload) -> None:
-    import warnings
-
-    warnings.simplefilter("ignore")  # the parent process reports what matters
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    start_worker()
     _WORK[:] = [work]
-    parent = os.getppid()
-
-    def watch_parent() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)  # the run was killed: leave nothing running behind it
-
-    threading.Thread(target=watch_parent, daemon=True).start()
 
 
 def _work(unit: Unit, staged: Path, base: Path | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 
 from iceframe.balance.candidates import check_floors
 from iceframe.core.dataset import Dataset
-from iceframe.core.errors import InputError, UsageError
+from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
@@ -20,14 +19,13 @@ from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
 from iceframe.workflow.plan import plan_units
+from iceframe.workflow.processes import MOST_WORKERS, number_of_workers
 from iceframe.workflow.settings import RunSettings, check_ladder, default_ladder, trials_at_most
 from iceframe.workflow.view import Example, RunView
 from iceframe.workflow.viewing import view_of
 
 if TYPE_CHECKING:
     from iceframe.workflow.prepare import Prepared
-
-MOST_WORKERS = 8  # memory grows with each; --workers goes beyond
 
 
 def run(
@@ -81,7 +79,12 @@ def run(
         prepared = prepare.prepare(dataset, settings, store)
         units = plan_units(prepared.work, store.header["identity"])
         outcome = execute(
-            units, store, prepared.work, workers=_workers(workers), budget=budget, watch=watch
+            units,
+            store,
+            prepared.work,
+            workers=number_of_workers(workers, MOST_WORKERS),
+            budget=budget,
+            watch=watch,
         )
         _publish(store, prepared, settings, outcome)
     return Run(store)
@@ -249,12 +252,3 @@ def _publish(store: RunStore, prepared: Prepared, settings: RunSettings, outcome
     staged = store.stage()
     assemble.write(staged, store, prepared, settings, outcome)
     store.publish(staged)
-
-
-def _workers(asked: int | None) -> int:
-    if asked is not None:
-        if asked < 1:
-            raise UsageError("Too few workers.", got=asked, allowed="1 or more")
-        return asked
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(usable or 1, MOST_WORKERS)

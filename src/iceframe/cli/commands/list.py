@@ -14,6 +14,7 @@ KINDS = {
     "rungs": ("iceframe.scale.rung", "RUNGS"),
     "descriptors": ("iceframe.scale.descriptor", "DESCRIPTORS"),
     "readers": ("iceframe.ingest.readers", "READERS"),
+    "generators": ("iceframe.physics.generator", "GENERATORS"),
 }
 
 
@@ -22,7 +23,7 @@ def list_entries(
     kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
-    """List what can be used: rungs, descriptors, readers.
+    """List what can be used: rungs, descriptors, readers, generators.
 
     Example: [bold]iceframe list rungs[/bold]
     """
