@@ -9,6 +9,7 @@ from iceframe.core.errors import InputError
 
 
 def symmetric(matrices: np.ndarray) -> np.ndarray:
+    """The symmetric part of ``(..., c, c)``."""
     return 0.5 * (matrices + np.swapaxes(matrices, -1, -2))
 
 
@@ -18,6 +19,7 @@ def is_zero(matrices: np.ndarray) -> np.ndarray:
 
 
 def checked_fractions(fractions: ArrayLike, phases: int) -> np.ndarray:
+    """Volume fractions ``(..., phases)`` that add up to one, or an error."""
     f = np.asarray(fractions, float)
     if f.ndim == 0 or f.shape[-1] != phases or not np.isfinite(f).all():
         raise InputError(
@@ -36,6 +38,7 @@ def checked_fractions(fractions: ArrayLike, phases: int) -> np.ndarray:
 
 
 def checked_moduli(values: ArrayLike, where: str) -> np.ndarray:
+    """Finite moduli or conductivities, not negative, or an error."""
     array = np.asarray(values, float)
     if not np.all(np.isfinite(array) & (array >= 0)):
         raise InputError(
@@ -47,6 +50,7 @@ def checked_moduli(values: ArrayLike, where: str) -> np.ndarray:
 
 
 def checked_dimension(dimension: int) -> int:
+    """2 or 3, or an error."""
     if dimension not in (2, 3):
         raise InputError("There are two or three dimensions.", where="dimension", got=dimension)
     return int(dimension)

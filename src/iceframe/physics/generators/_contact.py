@@ -150,7 +150,10 @@ def _columns(vectors: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
 
 
 def dot(a: list[np.ndarray], b: list[np.ndarray]) -> np.ndarray:
-    # Written out: a library's product may round differently with the number of rows.
+    """Inner products of vectors given by their columns.
+
+    Written out: a library's product may round differently with the number of rows.
+    """
     total = a[0] * b[0]
     for x, y in zip(a[1:], b[1:], strict=True):
         total = total + x * y
