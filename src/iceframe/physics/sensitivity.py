@@ -86,7 +86,7 @@ def effective_tensor(
     >>> from iceframe.physics.properties import Conductivity
     >>> half = torch.full((1, 2, 4, 4), 0.5, dtype=torch.float64, requires_grad=True)
     >>> tensor = effective_tensor(half, Conductivity([1.0, 3.0]))
-    >>> float(tensor[0, 0, 0])
+    >>> float(tensor[0, 0, 0].detach())
     2.0
     >>> tensor[0, 0, 0].backward()
     >>> half.grad[0, :, 0, 0].tolist()  # k of each phase over 16 voxels
