@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from iceframe.core.errors import InputError
-from iceframe.physics.phase_field.model import Model, check_positive, check_range, check_resolved
+from iceframe.physics.phase_field.model import (
+    Model,
+    check_positive,
+    check_range,
+    check_resolved,
+    check_stabilising,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -91,13 +97,7 @@ class CahnHilliard(Model):
                 got=f"low = {self.low}, high = {self.high}",
                 allowed="finite, low < high",
             )
-        if self.stabilising is not None and not 0 <= self.stabilising < np.inf:
-            raise InputError(
-                "'stabilising' must not be negative.",
-                where=_WHERE,
-                got=self.stabilising,
-                allowed="0 or more; None for the safe value",
-            )
+        check_stabilising(_WHERE, self.stabilising)
         check_resolved(
             _WHERE,
             self.interface_width,

@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from iceframe.core.errors import InputError
-from iceframe.physics.phase_field.model import Model, check_positive, check_range, check_resolved
+from iceframe.physics.phase_field.model import (
+    Model,
+    check_positive,
+    check_range,
+    check_resolved,
+    check_stabilising,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -96,13 +102,7 @@ class GrainGrowth(Model):
                 got=f"orders = {self.orders}",
                 allowed="a whole number, 2 or more",
             )
-        if self.stabilising is not None and not 0 <= self.stabilising < np.inf:
-            raise InputError(
-                "'stabilising' must not be negative.",
-                where=_WHERE,
-                got=self.stabilising,
-                allowed="0 or more; None for the safe value",
-            )
+        check_stabilising(_WHERE, self.stabilising)
         check_resolved(
             _WHERE,
             self.boundary_width,

@@ -108,6 +108,17 @@ def check_resolved(where: str, width: float, spacing: float, hint: str) -> None:
         )
 
 
+def check_stabilising(where: str, value: float | None) -> None:
+    """``InputError`` unless ``value`` is None or at least 0."""
+    if value is not None and not 0 <= value < np.inf:
+        raise InputError(
+            "'stabilising' must not be negative.",
+            where=where,
+            got=value,
+            allowed="0 or more; None for the safe value",
+        )
+
+
 def check_range(where: str, values: np.ndarray, low: float, high: float, slack: float) -> None:
     """``InputError`` unless ``values`` are finite and within ``slack`` of [low, high]."""
     if not np.isfinite(values).all():
