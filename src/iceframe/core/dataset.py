@@ -47,9 +47,26 @@ class ImageSource(Protocol):
     def take(self, index: Sequence[int] | np.ndarray) -> ImageSource: ...
 
 
+@runtime_checkable
+class SupervisedImages(Protocol):
+    """Images that also know how the target depends on every pixel, as simulated ones may."""
+
+    @property
+    def supervised(self) -> bool: ...
+
+    def gradients(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Derivatives of the target to the pixels at ``index``: float32 ``(len(index), *shape)``.
+
+        In the target's unit, per unit of what :meth:`ImageSource.read` returns.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ArrayImages:
     """Images in memory: float32 ``(n, channels, *grid)``, for simulations and tests.
+
+    ``derivatives``, shaped like ``values``: of the target to every pixel, where they are known.
 
     Examples
     --------
@@ -62,10 +79,13 @@ class ArrayImages:
     periodic: bool = False
     kind: str = "grey"
     names: tuple[str, ...] = ()
+    derivatives: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim not in (4, 5):
             raise ValueError(f"expected (n, channels, *grid), got shape {self.values.shape}")
+        if self.derivatives is not None and self.derivatives.shape != self.values.shape:
+            raise ValueError(f"derivatives {self.derivatives.shape} of {self.values.shape}")
         if not self.names:
             object.__setattr__(self, "names", tuple(f"image{i}" for i in range(len(self.values))))
 
@@ -73,9 +93,19 @@ class ArrayImages:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape[1:])
 
+    @property
+    def supervised(self) -> bool:
+        return self.derivatives is not None
+
+    def gradients(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        if self.derivatives is None:
+            raise ValueError("these images have no derivatives")
+        return np.asarray(self.derivatives[np.asarray(index, int)], np.float32)
+
     @cached_property
     def fingerprint(self) -> str:
-        return content_hash(self.values)
+        parts = [self.values] if self.derivatives is None else [self.values, self.derivatives]
+        return content_hash(*parts)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -89,7 +119,11 @@ class ArrayImages:
     def take(self, index: Sequence[int] | np.ndarray) -> ArrayImages:
         index = np.asarray(index, int)
         return ArrayImages(
-            self.values[index], self.periodic, self.kind, tuple(self.names[i] for i in index)
+            self.values[index],
+            self.periodic,
+            self.kind,
+            tuple(self.names[i] for i in index),
+            None if self.derivatives is None else self.derivatives[index],
         )
 
 

@@ -192,6 +192,7 @@ def read_simulated(
     options = with_sidecar(options, stated, kind_given=kind_given, periodic=periodic)
     options, notes = _with_features(options, columns)
     images = _images(data, frame["id"], options)
+    images = replace(images, sensitivity=_sensitivity_column(data, options.target))
     found = Found(
         RawTable(frame, layout=LAYOUT),
         folder,
@@ -277,6 +278,20 @@ def _images(data: Simulated, ids: pd.Series, options: Options) -> SimulatedImage
     )
 
 
+def _sensitivity_column(data: Simulated, target: str | None) -> int | None:
+    """Where the derivatives of the target stand; None where an image of phases is not their place.
+
+    With two phases the pixel is the weight of the second one, and the derivative to it is stored.
+    """
+    arrays, levels = data.manifest["arrays"], int(data.manifest["levels"])
+    if target is None or "sensitivities" not in arrays or levels != 2:
+        return None
+    if data.manifest["image"] != "phases":
+        return None
+    columns = [str(name) for name in data.array("sensitivities").attrs["columns"]]  # type: ignore[union-attr]
+    return columns.index(target) if target in columns else None
+
+
 @dataclass
 class _Unpacked:
     """What all views of one set share; never sent to another process, which unpacks anew."""
@@ -308,6 +323,7 @@ class SimulatedImages:
     kind: str = "phase"
     periodic: bool = True
     unpacked: _Unpacked = field(default_factory=_Unpacked, repr=False)
+    sensitivity: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -323,7 +339,10 @@ class SimulatedImages:
                 block = _unpack(array, start, start + array.chunks[0])
                 digest.update(np.ascontiguousarray(block).data)
             self.unpacked.digest = digest.hexdigest()
-        return content_hash(self.unpacked.digest, self.levels, self.kind, self.rows)
+        parts = [self.unpacked.digest, self.levels, self.kind, self.rows]
+        if self.sensitivity is not None:
+            parts.append(self.sensitivity)
+        return content_hash(*parts)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -337,6 +356,26 @@ class SimulatedImages:
         if self.array == "frames":
             return np.clip(native, 0, 1)[:, None]
         return (native / max(1, self.levels - 1)).astype(np.float32)[:, None]
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the derivatives of the target to every pixel are stored."""
+        return self.sensitivity is not None
+
+    def gradients(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Derivatives of the target to the pixels: float32 ``(len(index), *shape)``."""
+        if self.sensitivity is None:
+            raise InputError(
+                "These data hold no sensitivities of the target.",
+                where=self.folder,
+                hint="simulate with `sensitivities: true` and two phases",
+            )
+        rows = self.rows[np.asarray(index, int)]
+        array = _open_array(self.folder, "sensitivities")
+        order = np.argsort(rows, kind="stable")
+        found = np.empty((len(rows), *self.grid), np.float32)
+        found[order] = array.oindex[rows[order], self.sensitivity, 0]
+        return found[:, None]
 
     def metadata(self) -> pd.DataFrame:
         """Nothing beside the material: every image was made alike."""

@@ -8,7 +8,7 @@ moved by the symmetries that the user allows, and by no others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,19 +17,30 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from iceframe.core.dataset import ImageSource
-from iceframe.core.errors import InputError
+from iceframe.core.errors import InputError, UsageError
 from iceframe.core.seeds import derive_seed
 from iceframe.scale.image_batches import Augmentation, ImageBatches, as_source, reduce, reduction
 from iceframe.scale.network_estimator import NetworkEstimator
 from iceframe.scale.networks import SmallCNN
-from iceframe.scale.training import Training, inner_parts, isolated, resolve_device, train
+from iceframe.scale.sobolev import WithInputGradient, gradient_batches, sobolev_loss
+from iceframe.scale.training import (
+    Batch,
+    Loss,
+    Training,
+    inner_parts,
+    isolated,
+    resolve_device,
+    train,
+)
 
 PREDICTION_BATCH = 64
 
 
 class _ImageNetwork(NetworkEstimator):
     """What both tasks share. ``widths``: channels of the convolutions; ``symmetries``: subset of
-    flip, rotate90, translate; ``factor``: reduction of the images (default: by their size)."""
+    flip, rotate90, translate; ``factor``: reduction of the images (default: by their size);
+    ``sobolev``: weight of the supervision by sensitivities (:mod:`iceframe.scale.sobolev`);
+    ``alone``: samples do not meet in a normalisation, as supervision needs."""
 
     def __init__(
         self,
@@ -47,6 +58,8 @@ class _ImageNetwork(NetworkEstimator):
         validation_fraction: float = 0.15,
         loss: str = "huber",
         label_smoothing: float = 0.05,
+        sobolev: float = 0.0,
+        alone: bool = False,
         device: str = "cpu",
         random_state: int | None = 0,
     ) -> None:
@@ -63,6 +76,8 @@ class _ImageNetwork(NetworkEstimator):
         self.validation_fraction = validation_fraction
         self.loss = loss
         self.label_smoothing = label_smoothing
+        self.sobolev = sobolev
+        self.alone = alone
         self.device = device
         self.random_state = random_state
 
@@ -93,6 +108,11 @@ class _ImageNetwork(NetworkEstimator):
                 x = augment(x, generator)
             return x.to(device), target[index[0]].to(device)  # (b, c, *grid), (b, 1) or (b,)
 
+        self.network_ = self._build().to(device)
+        module: nn.Module = self.network_
+        loss, examples = self._loss(), cast(Batch, batch)
+        if self.sobolev > 0:
+            module, loss, examples = self._supervised(source, images, target, parts.training[0])
         settings = Training(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -100,12 +120,39 @@ class _ImageNetwork(NetworkEstimator):
             weight_decay=self.weight_decay,
             patience=self.patience,
         )
-        self.network_ = self._build().to(device)
         with isolated(derive_seed(self._seed, "training"), device):
-            self.history_ = train(
-                self.network_, batch, self._loss(), parts, settings, seed=self._seed
-            )
+            self.history_ = train(module, examples, loss, parts, settings, seed=self._seed)
+        self.network_.eval()
         return self
+
+    def _supervised(
+        self, source: ImageSource, images: ImageBatches, target: Tensor, training: np.ndarray
+    ) -> tuple[nn.Module, Loss, Batch]:
+        """The network with its input gradient, the loss on both, and the batches with both."""
+        if self.task != "regression" or not self.alone:
+            raise UsageError(
+                "Supervision by sensitivities is for regressions whose samples do not mix.",
+                got=f"{self.task}, alone={self.alone}",
+                allowed="regression, alone=True",
+            )
+        device = next(self.network_.parameters()).device
+        slopes = gradient_batches(source, self.factor_)
+        augment = Augmentation(self.symmetries, self.periodic)
+        scale = float(self.scale_)
+        size = float(slopes[torch.as_tensor(training)].double().square().mean().sqrt()) / scale
+        if size == 0:
+            raise InputError("The sensitivities are all zero: the target does not vary with them.")
+        channels = source.shape[0]
+
+        def batch(index: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Any]:
+            both = torch.cat([images[index[0]], slopes[index[0]] / scale], dim=1)
+            if generator is not None:
+                both = augment(both, generator)  # maps move with their images
+            both = both.to(device)
+            y = target[index[0]].to(device)
+            return both[:, :channels], (y, both[:, channels:], size)
+
+        return WithInputGradient(self.network_), sobolev_loss(self._loss(), self.sobolev), batch
 
     def _network(self) -> nn.Module:
         channels, *grid = self.image_shape_
@@ -116,6 +163,7 @@ class _ImageNetwork(NetworkEstimator):
             dimensions=len(grid),
             periodic=self.periodic,
             dropout=self.dropout,
+            alone=self.alone,
         )
         standardise = Standardise(self.centre_, self.width_, len(grid))
         module = nn.Sequential(standardise, network)

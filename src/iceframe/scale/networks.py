@@ -7,7 +7,7 @@ Lin et al. 2014, global average pooling, https://arxiv.org/abs/1312.4400.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -66,12 +66,21 @@ class Wrap(nn.Module):
         return x
 
 
+def _each_alone(channels: int) -> nn.Module:
+    """Group normalisation (Wu & He 2018, https://arxiv.org/abs/1803.08494), about 6 channels
+    each.
+    """
+    groups = max(g for g in range(1, max(1, channels // 6) + 1) if channels % g == 0)
+    return nn.GroupNorm(groups, channels)
+
+
 class SmallCNN(nn.Module):
     """Convolutions on ever coarser grids, a mean over the last grid, a linear map.
 
     Inputs ``(n, channels, *grid)``, outputs ``(n, outputs)``. With ``periodic`` every padding is
     circular, so that the answer does not change when the input is rolled by a multiple of
-    :attr:`stride` (where that divides the grid).
+    :attr:`stride` (where that divides the grid). With ``alone`` a sample's answer does not depend
+    on its batch while training either: groups of channels are normalised in place of batches.
     """
 
     def __init__(
@@ -83,9 +92,11 @@ class SmallCNN(nn.Module):
         dimensions: int = 2,
         periodic: bool = False,
         dropout: float = 0.0,
+        alone: bool = False,
     ) -> None:
         super().__init__()
-        convolution, norm, pool = LAYERS[dimensions]
+        convolution, batch_norm, pool = LAYERS[dimensions]
+        norm: Callable[[int], nn.Module] = _each_alone if alone else batch_norm
         last = len(widths) - 1
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate(pairwise([channels, *widths])):

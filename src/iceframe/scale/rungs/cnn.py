@@ -35,6 +35,8 @@ class CNNRung(Rung):
 
         kind = ImageRegressor if context.task == "regression" else ImageClassifier
         return kind(
+            sobolev=float(settings.get("sobolev", 0.0)),
+            alone=bool(settings.get("alone", False)),
             learning_rate=float(settings.get("learning_rate", 1e-2)),
             dropout=float(settings.get("dropout", 0.0)),
             periodic=context.periodic,
