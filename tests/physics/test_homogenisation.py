@@ -216,6 +216,7 @@ def test_an_empty_batch_is_an_empty_answer():
     [
         (np.zeros((4, 4), int), Conductivity([1.0]), "stack of images"),
         (np.zeros((1, 4, 0), int), Conductivity([1.0]), "stack of images"),
+        (np.full((1, 4, 4), np.nan), Conductivity([1.0]), "must be integers"),
         (np.full((1, 4, 4), 2), Conductivity([1.0, 2.0]), "no properties"),
         (np.full((1, 4, 4), -1), Conductivity([1.0, 2.0]), "no properties"),
         (np.full((1, 2, 4, 4), np.nan), Conductivity([1.0, 2.0]), "not finite"),

@@ -209,7 +209,9 @@ def grid_shape(micro: np.ndarray) -> tuple[int, ...]:
             where="micro",
             got=f"shape {micro.shape}, {micro.dtype}",
             allowed="integer phases (n, *shape) or float weights (n, k, *shape), 2-D or 3-D",
-            hint="one image needs an axis in front: micro[None]",
+            hint="phases must be integers: micro.astype(int)"
+            if lead == 2
+            else "one image needs an axis in front: micro[None]",
         )
     return tuple(shape)
 

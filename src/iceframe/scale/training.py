@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,15 +37,18 @@ START = 0.04
 SMALLEST_SPLIT = 10
 EVALUATION_BATCH = 256
 
-Batch = Callable[[Tensor, torch.Generator | None], tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
+# A network may return several tensors at once, and a target may be several: only the loss that is
+# given beside them looks inside.
+Batch = Callable[[Tensor, torch.Generator | None], tuple[Any, Any]]
+Loss = Callable[[Any, Any], Tensor]
 Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
 class Training:
     """How to train. ``patience``: epochs without a better inner loss before stopping;
-    ``validation_fraction``: share of the samples in the inner split."""
+    ``validation_fraction``: share of the samples in the inner split; ``evaluation_batch``: samples
+    that go through the network at once while validating, fewer where samples are large."""
 
     epochs: int = 100
     batch_size: int = 32
@@ -54,6 +57,7 @@ class Training:
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     patience: int = 30
     validation_fraction: float = 0.15
+    evaluation_batch: int = EVALUATION_BATCH
 
     def rate(self, progress: float) -> float:
         """Learning rate at ``progress`` in [0, 1] of all steps.
@@ -239,7 +243,7 @@ def train(
             each.sum().backward()
             optimiser.step()
             total += each.detach().cpu() * index.shape[1] / n
-        validation = _evaluate(module, batch, loss, held)
+        validation = _evaluate(module, batch, loss, held, settings.evaluation_batch)
         losses.append(total.numpy())
         validations.append(validation.numpy())
         best.update(epoch, validation, module)
@@ -252,12 +256,12 @@ def train(
     return History(np.array(losses), np.array(validations), best.epoch.numpy().copy())
 
 
-def _evaluate(module: nn.Module, batch: Batch, loss: Loss, held: Tensor) -> Tensor:
+def _evaluate(module: nn.Module, batch: Batch, loss: Loss, held: Tensor, size: int) -> Tensor:
     """Mean loss of each member ``(m,)`` on its positions ``held`` ``(m, b)``."""
     module.eval()
     total = torch.zeros(len(held))
     with torch.no_grad():
-        for index in held.split(EVALUATION_BATCH, dim=1):
+        for index in held.split(size, dim=1):
             x, y = batch(index, None)
             total += loss(module(x), y).reshape(-1).cpu() * index.shape[1]
     return total / held.shape[1]
