@@ -15,8 +15,9 @@ import iceframe as ice
 from iceframe.core.dataset import ImageSource
 from iceframe.core.errors import InputError
 from iceframe.core.files import read_json, write_json
-from iceframe.ingest import simulated
-from iceframe.ingest.simulated import Simulated, open_simulated, orientation_factor
+from iceframe.ingest import simulated_images
+from iceframe.ingest.simulated import Simulated, open_simulated
+from iceframe.ingest.simulated_images import orientation_factor
 
 RECIPE: dict[str, Any] = {
     "generator": "random_field",
@@ -125,7 +126,7 @@ def test_large_sets_are_read_chunk_by_chunk(
 ) -> None:
     rows = [11, 0, 3, 3, 7]
     images = ice.read(made, "k_xx").images
-    monkeypatch.setattr(simulated, "CACHE_BYTES", 100)
+    monkeypatch.setattr(simulated_images, "CACHE_BYTES", 100)
     fresh = ice.read(made, "k_xx").images
     assert images is not None
     assert fresh is not None
@@ -265,7 +266,7 @@ def test_of_an_evolution_models_look_at_the_first_frame(
     first = np.clip(made.array("frames")[:, 0], 0, 1)
     np.testing.assert_array_equal(data.images.read(range(9))[:, 0], first)
     assert data.recipe["symmetries"] == ["flip", "rotate90", "translate"]
-    monkeypatch.setattr(simulated, "CACHE_BYTES", 100)
+    monkeypatch.setattr(simulated_images, "CACHE_BYTES", 100)
     fresh = ice.read(made, "final_energy").images
     assert fresh is not None
     np.testing.assert_array_equal(fresh.read([8, 2])[:, 0], first[[8, 2]])

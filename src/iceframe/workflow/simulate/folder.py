@@ -29,7 +29,6 @@ from iceframe.core.files import (
 )
 from iceframe.core.hashing import content_hash
 from iceframe.ingest.simulated import (
-    ARRAYS,
     FORMAT,
     LAYOUT,
     MANIFEST,
@@ -38,6 +37,7 @@ from iceframe.ingest.simulated import (
     SAMPLES,
     UNFINISHED,
 )
+from iceframe.ingest.simulated_images import ARRAYS
 from iceframe.workflow.simulate.arrays import ArrayPlan
 from iceframe.workflow.simulate.evolving import FRAMES
 from iceframe.workflow.simulate.parts import part_table

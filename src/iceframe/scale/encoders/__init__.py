@@ -1,0 +1,1 @@
+"""Learned encoders, one file each; every module here registers itself in ``ENCODERS``."""
