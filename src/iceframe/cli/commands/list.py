@@ -15,6 +15,7 @@ KINDS = {
     "descriptors": ("iceframe.scale.descriptor", "DESCRIPTORS"),
     "readers": ("iceframe.ingest.readers", "READERS"),
     "generators": ("iceframe.physics.generator", "GENERATORS"),
+    "encoders": ("iceframe.scale.encoder", "ENCODERS"),
 }
 
 
@@ -23,7 +24,7 @@ def list_entries(
     kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
-    """List what can be used: rungs, descriptors, readers, generators.
+    """List what can be used: rungs, descriptors, readers, generators, encoders.
 
     Example: [bold]iceframe list rungs[/bold]
     """
