@@ -71,6 +71,8 @@ def smooth(rng: np.random.Generator, n: int, shape: tuple[int, ...], length: flo
 
 
 def example(descriptor: type[Descriptor], rng: np.random.Generator) -> Dataset:
+    if issubclass(descriptor, ImageDescriptor) and descriptor.default_kinds == ("phase",):
+        return of_images(rng.random((4, 32, 40)) < 0.6, kind="phase")
     if descriptor.needs == "image":
         return of_images(rng.random((4, 32, 40)))
     if descriptor.needs == "composition":

@@ -323,7 +323,7 @@ def _undefined(
     named = ", ".join(names[i] for i in rows[:3]) + (", …" if len(rows) > 3 else "")
     return (
         f"Some '{descriptor.name}' features are undefined for {len(rows)} of {len(values)} images "
-        f"(without contrast): {named}.",
+        f"(see the descriptor): {named}.",
     )
 
 
