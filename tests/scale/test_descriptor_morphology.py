@@ -647,6 +647,11 @@ def test_thickness_against_all_balls(images: np.ndarray, periodic: bool) -> None
             np.testing.assert_allclose(thickness, thickness_by_hand(image, periodic))
 
 
+def test_thickness_in_an_image_narrower_than_its_balls() -> None:
+    image = np.array([[False, True, True, True]] * 2)
+    assert local_thickness(image[None], False)[0].tolist() == [[0.0, 6.0, 6.0, 6.0]] * 2
+
+
 @BOTH
 @pytest.mark.parametrize("shape", [(30, 38), (13, 11, 12)])
 def test_thickness_of_smooth_shapes_against_all_balls(

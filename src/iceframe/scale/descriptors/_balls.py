@@ -147,7 +147,10 @@ def _inside_neighbour(
         shifted = tuple(
             slice(1 + s, 1 + s + n) for s, n in zip(direction, squared.shape[1:], strict=True)
         )
-        inside |= around[(slice(None), *shifted)] > needed[position]
+        neighbour = around[(slice(None), *shifted)]
+        # In an image narrower than its balls two equal ones may each reach all of the other: of
+        # equals none is left out, so that the largest always stays.
+        inside |= (neighbour > needed[position]) & (neighbour > squared)
     return inside
 
 
