@@ -193,8 +193,10 @@ def _with_workers(
                 else:
                     clock.finish(unit, staged, future.result())
                 clock.report(unit, [u for u, _ in running.values()])
-    finally:
+    except BaseException:
         pool.shutdown(wait=True, kill_workers=True)
+        raise
+    pool.shutdown(wait=True)  # nothing runs any more; killed, workers would leave semaphores behind
 
 
 def _next(waiting: list[Unit], store: RunStore, clock: _Clock) -> Unit | None:
