@@ -126,4 +126,23 @@ class Rung(ABC):
         return load_estimator(folder, self.trusted)
 
 
+class StatefulRung(Rung):
+    """A rung whose estimators give their ``state()`` as arrays and JSON values, ``restore()`` from
+    it, and count their ``n_parameters()``; stored as safetensors and JSON."""
+
+    def parameters(self, estimator: Any) -> int:
+        return int(estimator.n_parameters())
+
+    def save(self, estimator: Any, folder: Path) -> None:
+        from iceframe.scale.storage import save_state
+
+        arrays, values = estimator.state()
+        save_state(arrays, values, folder)
+
+    def load(self, folder: Path, settings: Mapping[str, Any], context: Context) -> Any:
+        from iceframe.scale.storage import load_state
+
+        return self.build(settings, context).restore(*load_state(folder))
+
+
 RUNGS: Registry[type[Rung]] = Registry("rung", "iceframe.scale.rungs")

@@ -10,17 +10,16 @@ https://doi.org/10.1016/j.actamat.2017.11.053.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from iceframe.scale.rung import RUNGS, Context, Rung
+from iceframe.scale.rung import RUNGS, Context, StatefulRung
 
 if TYPE_CHECKING:
     import optuna
 
 
 @RUNGS.register("cnn")
-class CNNRung(Rung):
+class CNNRung(StatefulRung):
     """A small convolutional network on the images."""
 
     name = "cnn"
@@ -50,17 +49,3 @@ class CNNRung(Rung):
             "learning_rate": trial.suggest_float("learning_rate", 3e-3, 2e-2, log=True),
             "dropout": trial.suggest_float("dropout", 0.0, 0.3),
         }
-
-    def parameters(self, estimator: Any) -> int:
-        return int(estimator.n_parameters())
-
-    def save(self, estimator: Any, folder: Path) -> None:
-        from iceframe.scale.storage import save_state
-
-        arrays, values = estimator.state()
-        save_state(arrays, values, folder)
-
-    def load(self, folder: Path, settings: Mapping[str, Any], context: Context) -> Any:
-        from iceframe.scale.storage import load_state
-
-        return self.build(settings, context).restore(*load_state(folder))

@@ -7,11 +7,10 @@ prediction. Reference: Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from iceframe.scale.preprocessing import chosen_columns, suggest_blocks
-from iceframe.scale.rung import RUNGS, Context, Rung
+from iceframe.scale.rung import RUNGS, Context, StatefulRung
 
 if TYPE_CHECKING:
     import optuna
@@ -20,7 +19,7 @@ WIDTHS = (32, 64, 128)
 
 
 @RUNGS.register("mlp")
-class MLPRung(Rung):
+class MLPRung(StatefulRung):
     """Five small fully connected networks on the table, averaged."""
 
     name = "mlp"
@@ -53,17 +52,3 @@ class MLPRung(Rung):
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),
             **suggest_blocks(trial, context),
         }
-
-    def parameters(self, estimator: Any) -> int:
-        return int(estimator.n_parameters())
-
-    def save(self, estimator: Any, folder: Path) -> None:
-        from iceframe.scale.storage import save_state
-
-        arrays, values = estimator.state()
-        save_state(arrays, values, folder)
-
-    def load(self, folder: Path, settings: Mapping[str, Any], context: Context) -> Any:
-        from iceframe.scale.storage import load_state
-
-        return self.build(settings, context).restore(*load_state(folder))

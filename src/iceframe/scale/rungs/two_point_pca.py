@@ -7,10 +7,9 @@ https://doi.org/10.1016/j.actamat.2017.11.053.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from iceframe.scale.rung import RUNGS, Context, Rung
+from iceframe.scale.rung import RUNGS, Context, StatefulRung
 
 if TYPE_CHECKING:
     import optuna
@@ -20,7 +19,7 @@ MOST_OF_THIRD_DEGREE = 8
 
 
 @RUNGS.register("two_point_pca")
-class TwoPointPCARung(Rung):
+class TwoPointPCARung(StatefulRung):
     """A polynomial in the few numbers that two-point statistics vary by."""
 
     name = "two_point_pca"
@@ -51,17 +50,3 @@ class TwoPointPCARung(Rung):
             "degree": trial.suggest_int("degree", 1, 3),
             "penalty": trial.suggest_float("penalty", 1e-3, 1e3, log=True),
         }
-
-    def parameters(self, estimator: Any) -> int:
-        return int(estimator.n_parameters())
-
-    def save(self, estimator: Any, folder: Path) -> None:
-        from iceframe.scale.storage import save_state
-
-        arrays, values = estimator.state()
-        save_state(arrays, values, folder)
-
-    def load(self, folder: Path, settings: Mapping[str, Any], context: Context) -> Any:
-        from iceframe.scale.storage import load_state
-
-        return self.build(settings, context).restore(*load_state(folder))
