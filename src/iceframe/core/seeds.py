@@ -21,8 +21,7 @@ def derive_seed(root: int, *names: object) -> int:
     >>> derive_seed(0, "ridge", 1) == derive_seed(0, "ridge", 2)
     False
     """
-    text = "\x1f".join([str(int(root)), *map(str, names)])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+    return int.from_bytes(_digest(root, names)[:4], "big") >> 1
 
 
 def generator(root: int, *names: object) -> np.random.Generator:
@@ -32,5 +31,9 @@ def generator(root: int, *names: object) -> np.random.Generator:
 
 def stream(root: int, *names: object) -> np.random.Generator:
     """Like :func:`generator` from 128 bits: no two of millions of samples share their numbers."""
+    return np.random.default_rng(int.from_bytes(_digest(root, names)[:16], "big"))
+
+
+def _digest(root: int, names: tuple[object, ...]) -> bytes:
     text = "\x1f".join([str(int(root)), *map(str, names)])
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
+    return hashlib.sha256(text.encode()).digest()

@@ -115,7 +115,7 @@ def homogenize(
         relative to the load, is below it, and so is a bound on the relative error of its effective
         component (proven without voids, whatever the contrast; the error itself is far below).
     max_iterations : per load case; a sample that needs more is ``NOT_CONVERGED``.
-    precision : of the iterations. ``single`` is about twice as fast; what is returned is evaluated
+    precision : of the iterations. ``single`` is half again as fast; what is returned is evaluated
         and checked in double precision either way.
     device : where torch computes: ``cpu``, ``cuda``, …, or ``auto``.
     fields : also return local gradients and fluxes.

@@ -12,7 +12,7 @@ grids with an even side some modes have no gradient; they are left at zero.
 
 Fields are ``(m, L, q, *shape)``: samples, load cases, components. Differences are taken on the flat
 array, contiguous over the whole batch, and the last plane, which then met the next row or sample,
-is put right: twice as fast as rolling.
+is put right.
 
 Reference: Willot, C. R. Mécanique 343 (2015) 232, doi:10.1016/j.crme.2014.12.005.
 """
