@@ -16,8 +16,8 @@ from iceframe.scale.image_network import ImageClassifier, ImageRegressor
 from iceframe.scale.networks import SmallCNN, Wrap
 from iceframe.scale.rung import RUNGS, Context
 
-SMALL = {"widths": (8, 8, 16), "epochs": 25, "batch_size": 16}
-SHORT = {"widths": (4, 4), "epochs": 2}
+SMALL = {"epochs": 25, "batch_size": 16}
+SHORT = {"epochs": 2}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_volumes_are_learned_too(rng):
     x = rng.normal(size=(40, 1, 8, 10, 12)).astype(np.float32)
     x += rng.normal(size=(40, 1, 1, 1, 1))
     y = x.mean(axis=(1, 2, 3, 4))
-    settings = SMALL | {"widths": (4, 8), "symmetries": ("flip", "rotate90", "translate")}
+    settings = SMALL | {"symmetries": ("flip", "rotate90", "translate")}
     model = ImageRegressor(**settings, periodic=True).fit(x, y)
     assert model.score(x, y) > 0.8
 

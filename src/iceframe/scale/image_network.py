@@ -1,8 +1,9 @@
-"""A small convolutional network on images, as scikit-learn style estimators.
+"""Networks on images, as scikit-learn style estimators.
 
-They take an ``ImageSource`` (read in batches) or an array ``(n, channels, *grid)``. Large images
-are first reduced by area. Where opposite edges meet, padding is circular; training images are
-moved by the symmetries that the user allows, and by no others.
+Which network is said by name (:mod:`iceframe.scale.architectures`). The estimators take an
+``ImageSource`` (read in batches) or an array ``(n, channels, *grid)``. Large images are first
+reduced by area. Where opposite edges meet, padding is circular; training images are moved by the
+symmetries that the user allows, and by no others.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from torch import Tensor, nn
 from iceframe.core.dataset import ImageSource
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.seeds import derive_seed
+from iceframe.scale.architectures import Problem, build
 from iceframe.scale.image_batches import Augmentation, ImageBatches, as_source, reduce, reduction
 from iceframe.scale.network_estimator import NetworkEstimator
-from iceframe.scale.networks import SmallCNN
 from iceframe.scale.sobolev import WithInputGradient, gradient_batches, sobolev_loss
 from iceframe.scale.training import (
     Batch,
@@ -37,7 +38,7 @@ PREDICTION_BATCH = 64
 
 
 class _ImageNetwork(NetworkEstimator):
-    """What both tasks share. ``widths``: channels of the convolutions; ``symmetries``: subset of
+    """What both tasks share. ``architecture``: name of the network; ``symmetries``: subset of
     flip, rotate90, translate; ``factor``: reduction of the images (default: by their size);
     ``sobolev``: weight of the supervision by sensitivities (:mod:`iceframe.scale.sobolev`);
     ``alone``: samples do not meet in a normalisation, as supervision needs."""
@@ -45,7 +46,7 @@ class _ImageNetwork(NetworkEstimator):
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (12, 24, 48, 48),
+        architecture: str = "small",
         periodic: bool = False,
         symmetries: Sequence[str] = (),
         factor: int | None = None,
@@ -63,7 +64,7 @@ class _ImageNetwork(NetworkEstimator):
         device: str = "cpu",
         random_state: int | None = 0,
     ) -> None:
-        self.widths = widths
+        self.architecture = architecture
         self.periodic = periodic
         self.symmetries = symmetries
         self.factor = factor
@@ -82,7 +83,8 @@ class _ImageNetwork(NetworkEstimator):
         self.random_state = random_state
 
     def fit(self, X: ImageSource | np.ndarray, y: np.ndarray) -> Any:
-        """Train on images ``X`` and targets or classes ``y`` ``(n,)``."""
+        """Train on images ``X`` and targets or classes ``y`` ``(n,)``, or several targets
+        ``(n, k)``, such as the components of a tensor."""
         source = as_source(X, self.periodic)
         y = np.asarray(y)
         if len(source) != len(y) or len(source) == 0:
@@ -129,11 +131,12 @@ class _ImageNetwork(NetworkEstimator):
         self, source: ImageSource, images: ImageBatches, target: Tensor, training: np.ndarray
     ) -> tuple[nn.Module, Loss, Batch]:
         """The network with its input gradient, the loss on both, and the batches with both."""
-        if self.task != "regression" or not self.alone:
+        if self.task != "regression" or not self.alone or self._outputs > 1:
             raise UsageError(
-                "Supervision by sensitivities is for regressions whose samples do not mix.",
-                got=f"{self.task}, alone={self.alone}",
-                allowed="regression, alone=True",
+                "Supervision by sensitivities is for regressions of one target whose samples do "
+                "not mix.",
+                got=f"{self.task} of {self._outputs}, alone={self.alone}",
+                allowed="regression of 1, alone=True",
             )
         device = next(self.network_.parameters()).device
         slopes = gradient_batches(source, self.factor_)
@@ -156,35 +159,34 @@ class _ImageNetwork(NetworkEstimator):
 
     def _network(self) -> nn.Module:
         channels, *grid = self.image_shape_
-        network = SmallCNN(
-            int(channels),
-            self._outputs,
-            tuple(self.widths),
-            dimensions=len(grid),
+        problem = Problem(
+            channels=int(channels),
+            grid=tuple(int(side) // self.factor_ for side in grid),
+            outputs=self._outputs,
             periodic=self.periodic,
             dropout=self.dropout,
             alone=self.alone,
         )
+        network = build(self.architecture, problem)
         standardise = Standardise(self.centre_, self.width_, len(grid))
         module = nn.Sequential(standardise, network)
-        # Channels last is about twice as fast in two dimensions on a CPU.
-        if len(grid) == 2:
-            for parameter in module.parameters():
-                if parameter.ndim == 4:
-                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        # Channels last makes convolutions in two dimensions about twice as fast on a CPU.
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module
 
     def torch_model(self) -> nn.Module:
         """The whole model as one differentiable module in evaluation mode.
 
         It maps float32 images ``(n, channels, *grid)`` in the source's own scale and size to
-        predictions ``(n, 1)`` in the target's unit, or to logits ``(n, k)`` in the order of
-        ``classes_``.
+        predictions ``(n, k)`` of ``k`` targets in their units, or to logits ``(n, k)`` in the
+        order of ``classes_``.
         """
         check_is_fitted(self, "network_")
         scale, shift = (1.0, 0.0)
         if self.task == "regression":
-            scale, shift = float(self.scale_), float(self.shift_)
+            scale, shift = self.scale_, self.shift_
         return WholeModel(self.network_, self.factor_, scale, shift).eval()
 
     def _answers(self, X: ImageSource | np.ndarray) -> Tensor:
@@ -209,17 +211,17 @@ class _ImageNetwork(NetworkEstimator):
 
 
 class ImageRegressor(RegressorMixin, _ImageNetwork):
-    """A convolutional network for a number."""
+    """A network for a number, or for several."""
 
     task = "regression"
 
     def predict(self, X: ImageSource | np.ndarray) -> np.ndarray:
-        """Predictions ``(n,)`` in the target's unit."""
-        return self._answers(X)[:, 0].numpy() * self.scale_ + self.shift_
+        """Predictions ``(n,)``, or ``(n, k)`` of several targets, in the target's unit."""
+        return self._in_unit(self._answers(X).numpy())
 
 
 class ImageClassifier(ClassifierMixin, _ImageNetwork):
-    """A convolutional network for a class."""
+    """A network for a class."""
 
     task = "classification"
 
@@ -250,11 +252,20 @@ class Standardise(nn.Module):
 
 
 class WholeModel(nn.Module):
-    """Reduction, network and the target's scale: ``scale * network(reduce(x)) + shift``."""
+    """Reduction, network and scale of the targets: ``scale * network(reduce(x)) + shift``.
 
-    def __init__(self, network: nn.Module, factor: int, scale: float, shift: float) -> None:
+    ``scale`` and ``shift``: one number, or one for each output.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, factor: int, scale: Any, shift: Any) -> None:
         super().__init__()
-        self.network, self.factor, self.scale, self.shift = network, factor, scale, shift
+        self.network, self.factor = network, factor
+        # Buffers, so that they go to the device of the network.
+        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32).view(-1))
+        self.register_buffer("shift", torch.as_tensor(shift, dtype=torch.float32).view(-1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(reduce(x, self.factor)) * self.scale + self.shift

@@ -49,19 +49,27 @@ class NetworkEstimator(BaseEstimator):
 
     @property
     def _outputs(self) -> int:
-        return 1 if self.task == "regression" else len(self.classes_)
+        return int(np.size(self.shift_)) if self.task == "regression" else len(self.classes_)
 
     def _set_target(self, y: np.ndarray) -> Tensor:
-        """Learn the target's scale (or the classes) and return it as the loss wants it."""
+        """Learn the scale of the target ``(n,)``, or of each of several ``(n, k)`` (or the
+        classes), and return it as the loss wants it."""
         if self.task == "regression":
             y = np.asarray(y, float)
-            self.shift_ = np.float64(y.mean())
-            spread = y.std()
+            self.shift_, spread = y.mean(axis=0), y.std(axis=0)
             # Below rounding, a spread is that of a constant target.
-            self.scale_ = np.float64(spread if spread > 1e-12 * abs(self.shift_) else 1.0)
-            return torch.as_tensor((y - self.shift_) / self.scale_, dtype=torch.float32)[:, None]
+            constant = spread <= 1e-12 * np.abs(self.shift_)
+            self.scale_ = np.where(constant, 1.0, spread)[()]
+            standard = torch.as_tensor((y - self.shift_) / self.scale_, dtype=torch.float32)
+            return standard.view(len(y), -1)
+
         self.classes_, codes = np.unique(y, return_inverse=True)
         return torch.as_tensor(codes, dtype=torch.int64)
+
+    def _in_unit(self, standard: np.ndarray) -> np.ndarray:
+        """Predictions ``(n,)``, or ``(n, k)`` of several targets, of standardised ones."""
+        answers = standard * self.scale_ + self.shift_
+        return answers[:, 0] if np.ndim(self.shift_) == 0 else answers
 
     def _loss(self) -> Loss:
         if self.task == "classification":

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 LAYERS = {
-    2: (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d),
-    3: (nn.Conv3d, nn.BatchNorm3d, nn.AvgPool3d),
+    2: (nn.Conv2d, nn.BatchNorm2d),
+    3: (nn.Conv3d, nn.BatchNorm3d),
 }
+POOL = {2: nn.functional.avg_pool2d, 3: nn.functional.avg_pool3d}
 
 
 class PerceptronEnsemble(nn.Module):
@@ -66,12 +67,33 @@ class Wrap(nn.Module):
         return x
 
 
-def _each_alone(channels: int) -> nn.Module:
+def each_alone(channels: int) -> nn.Module:
     """Group normalisation (Wu & He 2018, https://arxiv.org/abs/1803.08494), about 6 channels
     each.
     """
     groups = max(g for g in range(1, max(1, channels // 6) + 1) if channels % g == 0)
     return nn.GroupNorm(groups, channels)
+
+
+def padded_convolution(
+    a: int, b: int, size: int, dimensions: int, periodic: bool
+) -> list[nn.Module]:
+    """Layers that convolve ``a`` channels into ``b`` and keep the grid: padded circularly where
+    opposite edges meet, else by zeros. ``size`` is odd."""
+    reach = size // 2
+    convolution = LAYERS[dimensions][0]
+    if periodic:
+        return [Wrap(reach), convolution(a, b, size)]
+    return [convolution(a, b, size, padding=reach)]
+
+
+class Halve(nn.Module):
+    """Means over cells of two pixels along every axis that has as many; what is left over at the
+    far edge is a cell of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        cell = [min(2, side) for side in x.shape[2:]]
+        return POOL[x.ndim - 2](x, cell, ceil_mode=True)
 
 
 class SmallCNN(nn.Module):
@@ -95,8 +117,8 @@ class SmallCNN(nn.Module):
         alone: bool = False,
     ) -> None:
         super().__init__()
-        convolution, batch_norm, pool = LAYERS[dimensions]
-        norm: Callable[[int], nn.Module] = _each_alone if alone else batch_norm
+        convolution, batch_norm = LAYERS[dimensions]
+        norm: Callable[[int], nn.Module] = each_alone if alone else batch_norm
         last = len(widths) - 1
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate(pairwise([channels, *widths])):
@@ -107,7 +129,7 @@ class SmallCNN(nn.Module):
             layers.append(convolution(a, b, size, stride, 0 if periodic else reach, bias=False))
             layers += [norm(b), nn.SiLU()]
             if i < last:
-                layers.append(pool(2, ceil_mode=True))
+                layers.append(Halve())
         self.features = nn.Sequential(*layers)
         self.stride = 2 ** (last + 1)
         self.dropout = nn.Dropout(dropout)

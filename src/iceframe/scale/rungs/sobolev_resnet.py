@@ -1,0 +1,22 @@
+"""The residual network, supervised also by the property's exact sensitivity.
+
+For simulated structures the solver knows the derivative of the property to every pixel. The loss
+asks the network's input gradient to agree with it; the weight is tuned inside the fold.
+Reference: Czarnecki et al. 2017, Sobolev training, https://arxiv.org/abs/1706.04859.
+"""
+
+from __future__ import annotations
+
+from iceframe.scale.image_rung import Supervised
+from iceframe.scale.rung import RUNGS
+from iceframe.scale.rungs.resnet import ResNetRung
+
+
+@RUNGS.register("sobolev_resnet")
+class SobolevResNetRung(Supervised, ResNetRung):
+    """A residual network that must also be right about every pixel's influence."""
+
+    name = "sobolev_resnet"
+    title = "Residual network, taught by physics"
+    summary = "`resnet`, its gradient matched to the exact sensitivities of simulated data."
+    reference = "Czarnecki et al. 2017, https://arxiv.org/abs/1706.04859"
