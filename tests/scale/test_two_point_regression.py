@@ -78,6 +78,33 @@ def test_the_torch_model_says_the_same_and_has_a_gradient():
     )
 
 
+@pytest.mark.parametrize("shape", [(8, 10), (6, 7, 8)])
+def test_mirrored_statistics_are_means_over_mirrored_images(shape):
+    x = torch.rand(3, 2, *shape, dtype=torch.float64)
+    for periodic in (True, False):
+        plain = Autocorrelation(shape, periodic, reach=2)
+        mirrored = Autocorrelation(shape, periodic, reach=2, mirrored=True)
+        flips = [x, *(x.flip(axis) for axis in range(3, x.ndim))]
+        if len(shape) == 3:
+            flips.append(x.flip((3, 4)))
+        mean = torch.stack([plain(flipped) for flipped in flips]).mean(dim=0)
+        place = [np.flatnonzero((plain.lags == lag).all(axis=1))[0] for lag in mirrored.lags]
+        wanted = mean.view(3, 2, -1)[:, :, place].flatten(1)
+        assert torch.allclose(mirrored(x), wanted, atol=1e-6)
+
+
+def test_the_reach_bounds_the_lags():
+    assert np.abs(Autocorrelation((16, 16), True, reach=3).lags).max() == 3
+    assert np.abs(Autocorrelation((16, 16), True, reach=99).lags).max() == 8
+
+
+def test_several_targets_are_fitted_side_by_side():
+    x = (np.random.default_rng(0).random((60, 1, 8, 8)) < 0.5).astype(np.float32)
+    mean = x.mean(axis=(1, 2, 3))
+    model = TwoPointRegressor(penalty=1e-6).fit(x, np.stack([mean, 3 - mean], axis=1))
+    assert np.allclose(model.predict(x), np.stack([mean, 3 - mean], axis=1), atol=1e-3)
+
+
 def test_it_does_not_see_where_things_are():
     rng = np.random.default_rng(4)
     x = rng.integers(0, 2, (30, 1, 8, 8)).astype(np.float32)

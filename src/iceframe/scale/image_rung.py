@@ -75,7 +75,7 @@ class Supervised:
     """Put before an :class:`ImageRung`: its network must also be right about every pixel's
     influence. ``weight``: of the sensitivities in the loss, by default; tuned inside the fold."""
 
-    weight: ClassVar[float] = 1.0
+    weight: ClassVar[float] = 3.0
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
     learning_rate: ClassVar[float]
 

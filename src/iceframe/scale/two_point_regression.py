@@ -1,10 +1,12 @@
 """Two-point statistics, their principal components, and a polynomial: the MKS classic.
 
 For an image ``m`` and a lag ``r``, ``A(r) = ⟨m(x) m(x + r)⟩`` (for two phases the probability that
-both ends lie in the second one), at all lags up to half the shortest side. The maps of the training
-images are centred and projected on their first ``p`` principal components; the standardised scores
-``t`` enter all products ``Π t_i^{e_i}`` up to a total degree, and these a ridge (or logistic)
-regression. As a torch module the whole is differentiable to every pixel.
+both ends lie in the second one), at all lags up to a reach along every axis. Where a mirrored image
+has the same target, lags that a mirror maps onto each other are averaged: that halves (in 3-D,
+quarters) what must be learned. The maps of the training images are centred and projected on their
+first ``p`` principal components; the standardised scores ``t`` enter all products ``Π t_i^{e_i}``
+up to a total degree, and these a ridge (or logistic) regression. As a torch module the whole is
+differentiable to every pixel.
 
 Reference: Kalidindi, Hierarchical Materials Informatics (2015); Cecen et al. 2018,
 doi:10.1016/j.actamat.2017.11.053.
@@ -12,7 +14,8 @@ doi:10.1016/j.actamat.2017.11.053.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import numpy as np
@@ -34,31 +37,44 @@ _FITTED = ("image_shape_", "factor_", "centre_", "axes_", "width_", "weights_", 
 class Autocorrelation(nn.Module):
     """``A(r)`` of each channel: ``(n, channels, *grid)`` to ``(n, features)``.
 
-    Of the pair ``r`` and ``−r``, which are equal, one is kept. Without ``periodic`` only pairs of
-    points that both lie inside count.
+    ``reach``: largest lag along each axis, at most half the shortest side (0 means that). Of the
+    pair ``r`` and ``−r``, which are equal, one is kept; with ``mirrored``, one of all lags that
+    differ in signs only, their mean. Without ``periodic`` only pairs of points that both lie
+    inside count.
     """
 
-    def __init__(self, grid: tuple[int, ...], periodic: bool) -> None:
+    place: Tensor
+    pairs: Tensor
+
+    def __init__(
+        self, grid: tuple[int, ...], periodic: bool, reach: int = 0, mirrored: bool = False
+    ) -> None:
         super().__init__()
-        self.grid, self.periodic = grid, periodic
         most = min(grid) // 2
+        most = min(reach, most) if reach else most
         size = grid if periodic else tuple(side + most for side in grid)
-        self.size = size
-        lags = np.stack(np.meshgrid(*[np.arange(-most, most + 1)] * len(grid), indexing="ij"), -1)
-        lags = lags.reshape(-1, len(grid))
-        kept = lags[len(lags) // 2 :]  # the second half, lag zero first: the first is its mirror
-        self.lags = kept
-        flat = np.ravel_multi_index(tuple((kept % np.array(size)).T), size)
-        pairs = np.prod(grid) if periodic else np.prod(np.array(grid) - np.abs(kept), axis=1)
+        self.size, dimensions = size, len(grid)
+        lags = np.stack(np.meshgrid(*[np.arange(-most, most + 1)] * dimensions, indexing="ij"), -1)
+        lags = lags.reshape(-1, dimensions)
+        if mirrored:
+            lags = lags[(lags >= 0).all(axis=1)]
+            signs = np.array([(1, *rest) for rest in product((1, -1), repeat=dimensions - 1)])
+        else:
+            lags = lags[len(lags) // 2 :]  # the second half, lag zero first: the first mirrors it
+            signs = np.ones((1, dimensions), int)
+        self.lags = lags
+        every = lags[:, None] * signs  # (features, alike, D)
+        flat = np.ravel_multi_index(tuple(np.moveaxis(every % np.array(size), -1, 0)), size)
+        free = np.array(grid) - (0 if periodic else np.abs(every))
         self.register_buffer("place", torch.as_tensor(flat))
-        self.register_buffer("pairs", torch.as_tensor(pairs, dtype=torch.float32))
+        self.register_buffer("pairs", torch.as_tensor(free.prod(axis=-1), dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         axes = tuple(range(2, x.ndim))
         spectrum = torch.fft.rfftn(x, s=self.size, dim=axes)
         power = torch.fft.irfftn(spectrum.abs().square(), s=self.size, dim=axes)
-        chosen = power.flatten(2)[:, :, self.place] / self.pairs
-        return chosen.flatten(1)
+        chosen = power.flatten(2)[:, :, self.place] / self.pairs  # (n, channels, features, alike)
+        return chosen.mean(dim=-1).flatten(1)
 
 
 class PolynomialOfScores(nn.Module):
@@ -66,13 +82,12 @@ class PolynomialOfScores(nn.Module):
 
     def __init__(
         self,
-        grid: tuple[int, ...],
-        periodic: bool,
+        statistics: Autocorrelation,
         fitted: Mapping[str, np.ndarray],
         exponents: np.ndarray,
     ) -> None:
         super().__init__()
-        self.statistics = Autocorrelation(grid, periodic)
+        self.statistics = statistics
         for name, value in fitted.items():
             self.register_buffer(name, torch.as_tensor(np.asarray(value), dtype=torch.float32))
         self.exponents = exponents
@@ -90,8 +105,6 @@ def exponents_up_to(components: int, degree: int) -> np.ndarray:
     >>> exponents_up_to(2, 2).tolist()
     [[1, 0], [0, 1], [2, 0], [1, 1], [0, 2]]
     """
-    from itertools import combinations_with_replacement
-
     rows = []
     for total in range(1, degree + 1):
         for chosen in combinations_with_replacement(range(components), total):
@@ -120,8 +133,9 @@ def products(scores: Any, exponents: np.ndarray) -> Any:
 
 class _TwoPointModel(BaseEstimator):
     """What both tasks share. ``components``: how many scores; ``degree`` of the polynomial;
-    ``penalty`` of the ridge; ``periodic``: opposite edges meet; ``factor``: reduction of the
-    images (default: by their size)."""
+    ``penalty`` of the ridge; ``reach``: largest lag in pixels (0: half the shortest side);
+    ``periodic``: opposite edges meet; ``symmetries``: ``flip`` says that a mirrored image has the
+    same target; ``factor``: reduction of the images (default: by their size)."""
 
     task: str
 
@@ -131,17 +145,22 @@ class _TwoPointModel(BaseEstimator):
         components: int = 10,
         degree: int = 2,
         penalty: float = 1.0,
+        reach: int = 0,
         periodic: bool = False,
+        symmetries: Sequence[str] = (),
         factor: int | None = None,
     ) -> None:
         self.components = components
         self.degree = degree
         self.penalty = penalty
+        self.reach = reach
         self.periodic = periodic
+        self.symmetries = symmetries
         self.factor = factor
 
     def fit(self, X: ImageSource | np.ndarray, y: np.ndarray) -> Any:
-        """Fit to images ``X`` and targets or classes ``y`` ``(n,)``."""
+        """Fit to images ``X`` and targets or classes ``y`` ``(n,)``, or several targets
+        ``(n, k)``."""
         source = as_source(X, self.periodic)
         y = np.asarray(y)
         if len(source) != len(y) or len(source) < 2:
@@ -184,11 +203,9 @@ class _TwoPointModel(BaseEstimator):
                 parts.append(statistics(reduce(x, self.factor_)).numpy())
         return np.concatenate(parts).astype(np.float64)
 
-    def _grid(self) -> tuple[int, ...]:
-        return tuple(int(side) // self.factor_ for side in self.image_shape_[1:])
-
     def _statistics(self) -> Autocorrelation:
-        return Autocorrelation(self._grid(), self.periodic)
+        grid = tuple(int(side) // self.factor_ for side in self.image_shape_[1:])
+        return Autocorrelation(grid, self.periodic, self.reach, "flip" in self.symmetries)
 
     def _outputs(self, X: ImageSource | np.ndarray) -> np.ndarray:
         """Predictions ``(n, outputs)`` before the link."""
@@ -211,7 +228,7 @@ class _TwoPointModel(BaseEstimator):
         check_is_fitted(self, "weights_")
         names = ("centre", "axes", "width", "weights", "intercept")
         fitted = {name: getattr(self, name + "_") for name in names}
-        module = PolynomialOfScores(self._grid(), self.periodic, fitted, self._exponents())
+        module = PolynomialOfScores(self._statistics(), fitted, self._exponents())
         return WholeModel(module, self.factor_, 1.0, 0.0).eval()
 
     def n_parameters(self) -> int:
@@ -256,12 +273,13 @@ class TwoPointRegressor(RegressorMixin, _TwoPointModel):
         from sklearn.linear_model import Ridge
 
         model = Ridge(alpha=self.penalty).fit(terms, np.asarray(y, float))
-        self.weights_ = model.coef_.reshape(1, -1)
-        self.intercept_ = np.atleast_1d(np.float64(model.intercept_))
+        self.weights_ = np.atleast_2d(model.coef_)
+        self.intercept_ = np.atleast_1d(model.intercept_)
 
     def predict(self, X: ImageSource | np.ndarray) -> np.ndarray:
-        """Predictions ``(n,)`` in the target's unit."""
-        return self._outputs(X)[:, 0]
+        """Predictions ``(n,)``, or ``(n, k)`` of several targets, in the target's unit."""
+        answers = self._outputs(X)
+        return answers[:, 0] if len(self.weights_) == 1 else answers
 
 
 class TwoPointClassifier(ClassifierMixin, _TwoPointModel):

@@ -21,5 +21,5 @@ class FNORung(ImageRung):
     architecture = "spectral"
     learning_rate = 5e-3
     batch_size = 16
-    epochs = 15
-    steps = 600
+    epochs = 25
+    steps = 800

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A polynomial of the third degree in all scores would have more terms than samples.
 MOST_OF_THIRD_DEGREE = 8
+# Largest lags in pixels; 0 is half the side. What decides a stiffness is mostly near.
+REACHES = (4, 8, 16, 0)
 
 
 @RUNGS.register("two_point_pca")
@@ -41,12 +43,15 @@ class TwoPointPCARung(StatefulRung):
             components=components,
             degree=degree,
             penalty=float(settings.get("penalty", 1.0)),
+            reach=int(settings.get("reach", 8)),
             periodic=context.periodic,
+            symmetries=tuple(context.symmetries),
         )
 
     def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
         return {
             "components": trial.suggest_int("components", 2, 30, log=True),
             "degree": trial.suggest_int("degree", 1, 3),
+            "reach": trial.suggest_categorical("reach", REACHES),
             "penalty": trial.suggest_float("penalty", 1e-3, 1e3, log=True),
         }
