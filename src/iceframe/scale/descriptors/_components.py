@@ -1,9 +1,10 @@
 """Connected components of a batch of phases, periodic or not, and which of them span the image.
 
-All images are labelled in one call. Across the borders of a periodic image, the labels form a graph
-whose edges carry a winding: +1 along the axis that they cross. Every label gets a position (a whole
-number of periods along each axis) by following a spanning tree; an edge that does not agree with
-the positions of its ends closes a path that winds round the image.
+All images are labelled in one call, a large one block by block: labels that meet where blocks meet
+are one component. Across the borders of a periodic image, the labels form a graph whose edges carry
+a winding: +1 along the axis that they cross. Every label gets a position (a whole number of periods
+along each axis) by following a spanning tree; an edge that does not agree with the positions of its
+ends closes a path that winds round the image.
 
 Machta, Choi, Lucke, Schweizer, Chayes 1996, doi:10.1103/PhysRevE.54.1332
 """
@@ -41,62 +42,115 @@ def components(phase: np.ndarray, periodic: bool) -> Components:
     >>> found.size.tolist(), found.spans.tolist()
     ([2, 4], [[False, False], [False, True]])
     """
-    from scipy import ndimage
-
-    b, d = len(phase), phase.ndim - 1
-    within = ndimage.generate_binary_structure(d, 1)
-    structure = np.zeros((3,) * (d + 1), bool)
-    structure[1] = within  # never from one image to the next
-    labels, number = ndimage.label(phase, structure)
-    size = np.bincount(labels.ravel(), minlength=number + 1)[1:]
-    sample = np.zeros(number, np.int64)
-    held = np.flatnonzero(phase)
-    sample[labels.ravel()[held] - 1] = held // max(1, phase[0].size if b else 1)
-    first_face = [np.take(labels, 0, axis=1 + k).ravel() for k in range(d)]
-    last_face = [np.take(labels, -1, axis=1 + k).ravel() for k in range(d)]
-    if periodic:
-        return _joined(sample, size, _crossings(first_face, last_face), d)
-    spans = np.zeros((number + 1, d), bool)
-    for k in range(d):
-        spans[np.intersect1d(first_face[k], last_face[k]), k] = True
-    return Components(sample, size, spans[1:])
+    counter = ComponentCounter(len(phase), phase.shape[1:], periodic)
+    counter.add((0,) * (phase.ndim - 1), phase)
+    return counter.finish()
 
 
-def _crossings(first: list[np.ndarray], last: list[np.ndarray]) -> np.ndarray:
-    """Different ``(from, to, axis)`` over the border, labels from 0: int ``(e, 3)``."""
-    rows = []
-    for axis, (to, origin) in enumerate(zip(first, last, strict=True)):
-        both = (to > 0) & (origin > 0)
-        pairs = np.column_stack([origin[both], to[both]]).astype(np.int64) - 1
-        rows.append(np.column_stack([pairs, np.full(len(pairs), axis)]))
-    return np.unique(np.concatenate(rows), axis=0)
+class ComponentCounter:
+    """Finds the components of ``b`` images that come in blocks, in raster order.
+
+    Labels run through all blocks, from 1. Where blocks meet, and at the borders of the image, the
+    labels of the faces are kept: ``(b, *face)`` for each axis.
+    """
+
+    def __init__(self, b: int, grid: tuple[int, ...], periodic: bool) -> None:
+        faces = [grid[:k] + grid[k + 1 :] for k in range(len(grid))]
+        self.d, self.periodic, self.number = len(grid), periodic, 0
+        self.first = [np.zeros((b, *face), np.int64) for face in faces]
+        self.last = [np.zeros((b, *face), np.int64) for face in faces]
+        self.size: list[np.ndarray] = []
+        self.sample: list[np.ndarray] = []
+        self.met: list[np.ndarray] = []
+
+    def add(self, start: tuple[int, ...], phase: np.ndarray) -> None:
+        """Label the block ``phase`` ``(b, *size)`` bool at ``start``."""
+        from scipy import ndimage
+
+        structure = np.zeros((3,) * (self.d + 1), bool)
+        structure[1] = ndimage.generate_binary_structure(self.d, 1)  # never to the next image
+        labels, number = ndimage.label(phase, structure)
+        flat, held = labels.ravel(), np.flatnonzero(phase)
+        sample = np.zeros(number, np.int64)
+        sample[flat[held] - 1] = held // max(1, phase[0].size if len(phase) else 1)
+        self.size.append(np.bincount(flat, minlength=number + 1)[1:])
+        self.sample.append(sample)
+        for k in range(self.d):
+            ends = zip(start, phase.shape[1:], strict=True)
+            face = [slice(a, a + n) for a, n in ends]
+            del face[k]
+            here = (slice(None), *face)
+            near, far = (self._named(np.take(labels, end, axis=1 + k)) for end in (0, -1))
+            if start[k]:
+                self.met.append(_pairs(self.last[k][here], near, -1))
+            else:
+                self.first[k][here] = near
+            self.last[k][here] = far
+        self.number += number
+
+    def _named(self, labels: np.ndarray) -> np.ndarray:
+        return np.where(labels > 0, labels.astype(np.int64) + self.number, 0)
+
+    def finish(self) -> Components:
+        """The components, when every block was added."""
+        none = np.zeros(0, np.int64)
+        size, sample = np.concatenate([none, *self.size]), np.concatenate([none, *self.sample])
+        edges = [np.zeros((0, 3), np.int64), *self.met]
+        if self.periodic:
+            ends = zip(self.last, self.first, strict=True)
+            edges += [_pairs(origin, to, axis) for axis, (origin, to) in enumerate(ends)]
+        found = np.concatenate(edges)
+        group, number = _groups(len(size), found)
+        spans = np.zeros((number, self.d), bool)
+        if self.periodic and len(found):
+            wound = _wound(group, found, self.d)
+            for k in range(self.d):
+                spans[group[found[wound[:, k], 0]], k] = True
+        if not self.periodic:
+            named = np.append(number, group)  # 0 is no component
+            for k in range(self.d):
+                both = np.intersect1d(named[self.first[k]], named[self.last[k]])
+                spans[both[both < number], k] = True
+        joined = np.bincount(group, size, number).astype(np.int64)
+        where = np.zeros(number, np.int64)
+        where[group] = sample
+        return Components(where, joined, spans)
 
 
-def _joined(sample: np.ndarray, size: np.ndarray, crossings: np.ndarray, d: int) -> Components:
-    """Labels that meet across the border become one component."""
+def _pairs(origin: np.ndarray, to: np.ndarray, axis: int) -> np.ndarray:
+    """Different ``(from, to, axis)`` where two faces meet, labels from 0: int ``(e, 3)``.
+
+    ``axis``: along which the border of the image is crossed, -1 inside it.
+    """
+    both = (to > 0) & (origin > 0)
+    pairs = np.unique(np.column_stack([origin[both], to[both]]), axis=0) - 1
+    return np.column_stack([pairs, np.full(len(pairs), axis)])
+
+
+def _groups(m: int, edges: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which of ``m`` labels are one component: ``(m,)``, and how many there are."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    m = len(size)
-    if not m:
-        return Components(sample, size, np.zeros((0, d), bool))
-    origin, to, axis = crossings.T
+    if not len(edges):
+        return np.arange(m), m
+    origin, to, _ = edges.T
     graph = coo_array((np.ones(len(to)), (origin, to)), shape=(m, m))
     count, group = connected_components(graph, directed=False)
+    return group, int(count)
+
+
+def _wound(group: np.ndarray, edges: np.ndarray, d: int) -> np.ndarray:
+    """Along which axes each edge closes a path that winds round the image: bool ``(e, d)``."""
+    origin, to, axis = edges.T
     winding = np.zeros((len(to), d), np.int64)
-    winding[np.arange(len(to)), axis] = 1
-    position = _positions(m, group, origin, to, winding)
-    wound = position[to] - position[origin] != winding
-    spans = np.zeros((count, d), bool)
-    for k in range(d):
-        spans[group[origin[wound[:, k]]], k] = True
-    joined_size = np.bincount(group, size, count).astype(np.int64)
-    where = np.zeros(count, np.int64)
-    where[group] = sample
-    return Components(where, joined_size, spans)
+    crossing = np.flatnonzero(axis >= 0)
+    winding[crossing, axis[crossing]] = 1
+    position = positions(len(group), group, origin, to, winding)
+    return position[to] - position[origin] != winding
 
 
-def _positions(
+def positions(
     m: int, group: np.ndarray, origin: np.ndarray, to: np.ndarray, winding: np.ndarray
 ) -> np.ndarray:
     """Periods ``(m, d)`` that each label lies away from the root of its group, along a tree."""

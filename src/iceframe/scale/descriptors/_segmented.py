@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from iceframe.core.errors import InputError
+from iceframe.scale.blocks import Block
 from iceframe.scale.descriptor import ImageDescriptor, ImageFormat
 
 
@@ -52,6 +53,23 @@ class SegmentedDescriptor(ImageDescriptor):
     def volume_unit(self) -> str:
         """Unit of an area in two dimensions, of a volume in three."""
         return {1: "px", 2: "px²", 3: "px³"}[len(self.format.grid)]
+
+
+class TalliedDescriptor(SegmentedDescriptor):
+    """Features made of what adds up over blocks; a subclass writes :meth:`tally` only."""
+
+    by_blocks: ClassVar[bool] = True
+
+    def measure_phase(self, phase: np.ndarray) -> np.ndarray:
+        """``(b, *grid)`` -> ``(b, d)``."""
+        tally = self.tally(len(phase))
+        tally.add(Block.whole(phase, self.format.periodic))
+        return tally.finish()
+
+
+def as_phase(fields: np.ndarray) -> np.ndarray:
+    """Indicators as bool, whether they come as numbers or as bool."""
+    return fields if fields.dtype == bool else fields > 0.5
 
 
 def quotient(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ Only chords with both ends in sight are measured. Rows that the border of the im
 out, as their length is not known; so are those that go round a periodic image without an end. The
 feature ``open share`` is the share of the phase's pixels that lies on such rows. As a long chord is
 cut more often than a short one, the lengths are biased low where they come near the size of a
-non-periodic image; the lineal path is not. Where the phase is absent everything is undefined (NaN),
+non-periodic image; the lineal path is not. Pixels that were not measured cut rows as the border
+does. Where the phase is absent everything is undefined (NaN),
 and where it has no whole chord along an axis (stripes, an image of one phase) the lengths along it
 are; the open share is then 1.
 
@@ -26,11 +27,14 @@ Torquato, Lu 1993, doi:10.1103/PhysRevE.47.2950; Torquato 2002, §2.5, doi:10.10
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
+from iceframe.scale.blocks import Block, Tally
 from iceframe.scale.descriptor import DESCRIPTORS, Feature
-from iceframe.scale.descriptors._runs import Runs, runs
-from iceframe.scale.descriptors._segmented import SegmentedDescriptor, quotient
+from iceframe.scale.descriptors._runs import RunCounter, Runs
+from iceframe.scale.descriptors._segmented import TalliedDescriptor, as_phase, quotient
 
 _ALONG = (
     ("mean chord length", "px"),
@@ -43,7 +47,7 @@ _ALONG = (
 
 
 @DESCRIPTORS.register("chord_length")
-class ChordLength(SegmentedDescriptor):
+class ChordLength(TalliedDescriptor):
     """Distribution of the lengths of the chords of a phase along each axis."""
 
     name = "chord_length"
@@ -51,6 +55,7 @@ class ChordLength(SegmentedDescriptor):
     summary = "Mean, spread and distribution of the straight pieces of a phase, by axis."
     reference = "Torquato, Lu 1993, doi:10.1103/PhysRevE.47.2950"
     default = False
+    masked: ClassVar[bool] = True
 
     def features(self) -> list[Feature]:
         """Six features an axis, and the shares of the octaves of length."""
@@ -58,25 +63,39 @@ class ChordLength(SegmentedDescriptor):
         found += [(f"share of chords of {label} px", "") for label in self._bins()]
         return [Feature(name, unit, "chord_length") for name, unit in found]
 
-    def measure_phase(self, phase: np.ndarray) -> np.ndarray:
-        """``(b, *grid)`` -> ``(b, d)``."""
-        bins = len(self._bins())
-        octaves = np.zeros((len(phase), bins))
-        columns = []
-        for _, axis in self.directions():
-            found = runs(phase, axis, self.format.periodic)
-            columns += chord_statistics(found)
-            # Position of the octave of each length: 1 -> 0; 2, 3 -> 1; 4 … 7 -> 2; …
-            octave = np.log2(np.maximum(np.arange(found.n + 1), 1) + 0.5).astype(int)
-            in_bin = np.minimum(octave, bins - 1)[:, None] == np.arange(bins)
-            octaves += found.whole @ in_bin
-        return np.column_stack([*columns, quotient(octaves, octaves.sum(axis=1, keepdims=True))])
+    def tally(self, number: int) -> Tally:
+        """Counts the runs of the phase along each axis."""
+        axes = [axis for _, axis in self.directions()]
+        grid, periodic = self.format.grid, self.format.periodic
+        counters = [RunCounter(number, grid, axis, periodic) for axis in axes]
+        return _ChordTally(counters, len(self._bins()))
 
     def _bins(self) -> list[str]:
         """Octaves of length in words; the last one starts at or below half the shortest side."""
         last = max(0, int(np.log2(max(1, min(self.format.grid) // 2))))
         spans = [f"{2**k}–{2 ** (k + 1) - 1}" if k else "1" for k in range(last)]
         return [*spans, f"{2**last} or more"]
+
+
+class _ChordTally(Tally):
+    def __init__(self, counters: list[RunCounter], bins: int) -> None:
+        self.counters, self.bins = counters, bins
+
+    def add(self, block: Block) -> None:
+        fields, valid, _ = block.core()
+        for counter in self.counters:
+            counter.add(block.start, as_phase(fields), valid)
+
+    def finish(self) -> np.ndarray:
+        columns, octaves = [], np.zeros((self.counters[0].b, self.bins))
+        for counter in self.counters:
+            found = counter.finish()
+            columns += chord_statistics(found)
+            # Position of the octave of each length: 1 -> 0; 2, 3 -> 1; 4 … 7 -> 2; …
+            octave = np.log2(np.maximum(np.arange(found.n + 1), 1) + 0.5).astype(int)
+            in_bin = np.minimum(octave, self.bins - 1)[:, None] == np.arange(self.bins)
+            octaves += found.whole @ in_bin
+        return np.column_stack([*columns, quotient(octaves, octaves.sum(axis=1, keepdims=True))])
 
 
 def chord_statistics(found: Runs) -> list[np.ndarray]:
@@ -86,6 +105,7 @@ def chord_statistics(found: Runs) -> list[np.ndarray]:
     --------
     Chords of 1 and 3 pixels, and two more pixels on a row that the border cuts:
 
+    >>> from iceframe.scale.descriptors._runs import runs
     >>> line = np.array([[True, True, False, True, False, True, True, True, False]])
     >>> [round(float(v[0]), 3) for v in chord_statistics(runs(line, 0, periodic=False))]
     [2.0, 1.0, 2.5, 1.0, 3.0, 0.333]

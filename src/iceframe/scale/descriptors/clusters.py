@@ -12,7 +12,8 @@ periodic image, if it holds a closed path that winds round that axis (Machta et 
 shift of the image changes. Given along each axis: whether one does (1 or 0), and the share of the
 phase in the clusters that do; and the share in those that percolate along any axis.
 
-Clusters that the border of a non-periodic image cuts count at the size inside it. Where the phase
+Clusters that the border of a non-periodic image cuts count at the size inside it. What is connected
+through pixels that were not measured is not known, so that a mask is refused. Where the phase
 is absent there are 0 clusters, none percolates, and sizes and shares are undefined (NaN); where it
 fills the image there is one cluster that percolates along every axis.
 
@@ -24,13 +25,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from iceframe.scale.blocks import Block, Tally
 from iceframe.scale.descriptor import DESCRIPTORS, Feature
-from iceframe.scale.descriptors._components import components
-from iceframe.scale.descriptors._segmented import SegmentedDescriptor, quotient
+from iceframe.scale.descriptors._components import ComponentCounter
+from iceframe.scale.descriptors._segmented import TalliedDescriptor, as_phase, quotient
 
 
 @DESCRIPTORS.register("clusters")
-class Clusters(SegmentedDescriptor):
+class Clusters(TalliedDescriptor):
     """Number, sizes and percolation of the connected pieces of a phase."""
 
     name = "clusters"
@@ -58,24 +60,37 @@ class Clusters(SegmentedDescriptor):
         ]
         return [Feature(name, unit, "clusters") for name, unit in found]
 
-    def measure_phase(self, phase: np.ndarray) -> np.ndarray:
-        """``(b, *grid)`` -> ``(b, d)``."""
-        b, volume = len(phase), float(np.prod(phase.shape[1:]))
-        found = components(phase, self.format.periodic)
+    def tally(self, number: int) -> Tally:
+        """Labels blocks, and joins labels that meet."""
+        return _ClusterTally(self, number)
+
+
+class _ClusterTally(Tally):
+    def __init__(self, descriptor: Clusters, number: int) -> None:
+        grid, self.number = descriptor.format.grid, number
+        self.volume = float(np.prod(grid))
+        self.axes = [axis for _, axis in descriptor.directions()]
+        self.counter = ComponentCounter(number, grid, descriptor.format.periodic)
+
+    def add(self, block: Block) -> None:
+        self.counter.add(block.start, as_phase(block.core().fields))
+
+    def finish(self) -> np.ndarray:
+        found, b = self.counter.finish(), self.number
         size = found.size.astype(np.float64)
         number = np.bincount(found.sample, minlength=b).astype(np.float64)
         pixels = np.bincount(found.sample, size, b)
         largest = np.zeros(b)
         np.maximum.at(largest, found.sample, size)
         largest[number == 0] = np.nan
-        spanning = [found.spans[:, axis] for _, axis in self.directions()]
+        spanning = [found.spans[:, axis] for axis in self.axes]
         in_spanning = [
             np.bincount(found.sample, size * spans, b)
             for spans in (*spanning, found.spans.any(axis=1))
         ]
         return np.column_stack(
             [
-                number / volume,
+                number / self.volume,
                 quotient(pixels, number),
                 quotient(np.bincount(found.sample, size**2, b), pixels),
                 largest,

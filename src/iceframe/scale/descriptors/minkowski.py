@@ -20,8 +20,9 @@ counts of their 16 (256) configurations, each times a constant:
   2-D: pieces less holes; 3-D: pieces less tunnels plus cavities.
 
 *Not periodic*: only neighbourhoods inside the image count. The border is no surface, and densities
-stay unbiased for statistically homogeneous images; χ is not the whole number of what is seen. An
-image without the phase, or filled by it, has 0 for all but the fraction.
+stay unbiased for statistically homogeneous images; χ is not the whole number of what is seen.
+Likewise, where pixels were not measured, only neighbourhoods of measured ones count. An image
+without the phase, or filled by it, has 0 for all but the fraction.
 
 *Error of the pixels*, measured on discs (spheres) at random positions: at a radius of 5 px at most
 3 % in B and S, 2 % in M, and −0.7 to 0 % on average; at 20 px at most 1.2 % in B, 0.2 % in S and M.
@@ -38,12 +39,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 
 from iceframe.core.errors import InputError
+from iceframe.scale.blocks import Block, Tally
 from iceframe.scale.descriptor import DESCRIPTORS, Feature
-from iceframe.scale.descriptors._segmented import SegmentedDescriptor
+from iceframe.scale.descriptors._segmented import TalliedDescriptor, as_phase, quotient
 
 PLANE_WEIGHTS = {1: 1 / 4, 2: 1 / 4}
 SPACE_WEIGHTS = {1: 0.0915557824095, 2: 0.0739612557522, 3: 0.0703912795646}
@@ -54,7 +57,7 @@ COUNTS_AT_ONCE = 2**22
 
 
 @DESCRIPTORS.register("minkowski")
-class Minkowski(SegmentedDescriptor):
+class Minkowski(TalliedDescriptor):
     """Volume fraction, perimeter or surface, mean curvature (3-D) and Euler characteristic."""
 
     name = "minkowski"
@@ -62,6 +65,7 @@ class Minkowski(SegmentedDescriptor):
     summary = "Amount, surface, curvature and connectivity of a phase."
     reference = "Legland, Kiêu, Devaux 2007, doi:10.5566/ias.v26.p83-92"
     default = False
+    masked: ClassVar[bool] = True
 
     def features(self) -> list[Feature]:
         """Three densities in two dimensions, four in three.
@@ -88,20 +92,44 @@ class Minkowski(SegmentedDescriptor):
             ]
         return [Feature(name, unit, "minkowski") for name, unit in found]
 
-    def measure_phase(self, phase: np.ndarray) -> np.ndarray:
-        """``(b, *grid)`` -> ``(b, 3)`` or ``(b, 4)``."""
-        counts = configurations(phase, self.format.periodic)
-        shares = counts / counts.sum(axis=1, keepdims=True)
-        fraction = phase.reshape(len(phase), -1).mean(axis=1)
-        return np.column_stack([fraction, shares @ contributions(phase.ndim - 1)])
+    def tally(self, number: int) -> Tally:
+        """Counts neighbourhoods; each belongs to the block that holds its first pixel."""
+        return _NeighbourhoodTally(number, len(self.format.grid))
 
 
-def configurations(phase: np.ndarray, periodic: bool) -> np.ndarray:
+class _NeighbourhoodTally(Tally):
+    def __init__(self, number: int, d: int) -> None:
+        self.d = d
+        self.counts = np.zeros((number, 2 ** (2**d)), np.int64)
+        self.phase, self.measured = np.zeros((2, number), np.int64)
+
+    def add(self, block: Block) -> None:
+        fields, valid, _ = block.around((0,) * self.d, (1,) * self.d)
+        phase = as_phase(fields)
+        if valid is not None:
+            valid = np.broadcast_to(valid, phase.shape)
+        if min(phase.shape[1:]) > 1:  # the last layers of an image begin no neighbourhood
+            self.counts += configurations(phase, False, valid)
+        core = (slice(None), *(slice(n) for n in block.size))
+        known = np.ones_like(phase[core]) if valid is None else valid[core]
+        self.phase += (phase[core] & known).reshape(len(phase), -1).sum(axis=1)
+        self.measured += known.reshape(len(phase), -1).sum(axis=1)
+
+    def finish(self) -> np.ndarray:
+        shares = quotient(self.counts, self.counts.sum(axis=1, keepdims=True))
+        fraction = quotient(self.phase, self.measured)
+        return np.column_stack([fraction, shares @ contributions(self.d)])
+
+
+def configurations(
+    phase: np.ndarray, periodic: bool, valid: np.ndarray | None = None
+) -> np.ndarray:
     """How often each neighbourhood occurs in each image.
 
     Parameters
     ----------
     phase : ``(b, *grid)`` bool.
+    valid : of the same shape; only neighbourhoods of valid pixels count. Not for periodic images.
 
     Returns
     -------
@@ -124,6 +152,15 @@ def configurations(phase: np.ndarray, periodic: bool) -> np.ndarray:
         part = tuple(slice(o, o + n) for o, n in zip(offset, windows, strict=True))
         code |= phase[(slice(None), *part)].astype(np.uint8) << bit
     flat = code.reshape(len(code), int(np.prod(windows)))
+    if valid is not None:
+        whole = np.ones(code.shape, bool)
+        for offset in product((0, 1), repeat=d):
+            part = tuple(slice(o, o + n) for o, n in zip(offset, windows, strict=True))
+            whole &= valid[(slice(None), *part)]
+        chosen = [
+            c[known.ravel()] for c, known in zip(flat, whole.reshape(flat.shape), strict=True)
+        ]
+        return np.stack([np.bincount(c, minlength=kinds) for c in chosen])
     step = max(1, COUNTS_AT_ONCE // max(kinds, flat.shape[1]))
     pieces = [_histograms(flat[i : i + step], kinds) for i in range(0, len(flat), step)]
     return np.concatenate([np.zeros((0, kinds), np.int64), *pieces])

@@ -5,7 +5,10 @@ ends of r lie in the phase; S2(0) = f, the volume fraction; S2 -> f² where noth
 Grey images: the normalised autocovariance ρ(r) = ⟨(g(x) − ḡ)(g(x + r) − ḡ)⟩ / var(g), ρ(0) = 1.
 
 Each is averaged over all directions, and taken along each axis, at distances of 1, 2, 3, 4, 6, 8,
-12, … pixels up to half the shortest side (see ``_correlation.distances``).
+12, … pixels up to half the shortest side, in a volume larger than memory up to a given distance
+(see ``_correlation.distances``). Where pixels were not measured, only pairs of measured ones count,
+and the mean ḡ and the variance are of those; S2 stays unbiased where the gaps do not depend on the
+structure.
 
 Torquato 2002, Random Heterogeneous Materials, §2.2, doi:10.1007/978-1-4757-6355-3;
 by FFT: Cecen, Fast, Kalidindi 2016, doi:10.1186/s40192-015-0044-x
@@ -14,12 +17,15 @@ by FFT: Cecen, Fast, Kalidindi 2016, doi:10.1186/s40192-015-0044-x
 from __future__ import annotations
 
 from itertools import combinations
+from typing import ClassVar
 
 import numpy as np
 
 from iceframe.core.errors import InputError
+from iceframe.scale.blocks import Block, Tally
 from iceframe.scale.descriptor import DESCRIPTORS, Feature, ImageDescriptor
 from iceframe.scale.descriptors._correlation import (
+    PairSums,
     along,
     autocorrelation,
     decay_length,
@@ -47,9 +53,12 @@ class TwoPoint(ImageDescriptor):
         "Cecen, Fast, Kalidindi 2016, doi:10.1186/s40192-015-0044-x"
     )
 
+    by_blocks: ClassVar[bool] = True
+    masked: ClassVar[bool] = True
+
     def features(self) -> list[Feature]:
         """Morphology, then the function averaged over directions and along each axis."""
-        steps, axes = distances(self.format.grid), self._axes()
+        steps, axes = self._distances(), self._axes()
         if not steps:
             raise InputError("Images are too small for two-point statistics.", got=self.format.grid)
         segmented = bool(self.format.levels)
@@ -74,14 +83,25 @@ class TwoPoint(ImageDescriptor):
         centred = values - mean.reshape(-1, *[1] * len(spatial))
         variance = (centred**2).mean(axis=spatial)
         variance[np.ptp(values, axis=spatial) == 0] = np.nan
-        covariance = autocorrelation(centred, self.format.periodic)
-        curves = self._profiles(covariance / variance.reshape(-1, *[1] * len(spatial)))
-        lengths = [decay_length(profile) for profile in curves]
+        covariance = autocorrelation(centred, self.format.periodic, self.format.longest)
+        both = covariance
+        if self.format.levels:
+            both = autocorrelation(values, self.format.periodic, self.format.longest)
+        return self.columns_of(mean, variance, covariance, both)
+
+    def tally(self, number: int) -> Tally:
+        """Adds up products over pairs of pixels."""
+        return _PairTally(self, number)
+
+    def columns_of(
+        self, mean: np.ndarray, variance: np.ndarray, covariance: np.ndarray, both: np.ndarray
+    ) -> np.ndarray:
+        """The features, of mean and variance ``(b,)`` and ⟨(m − ⟨m⟩)(m' − ⟨m⟩)⟩, ⟨m m'⟩ by lag."""
+        normalised = covariance / variance.reshape(-1, *[1] * (covariance.ndim - 1))
+        lengths = [decay_length(profile) for profile in self._profiles(normalised)]
         anisotropy = [np.log(a / b) for a, b in combinations(lengths, 2)]
         if not self.format.levels:
-            normalised = covariance / variance.reshape(-1, *[1] * len(spatial))
             return np.column_stack([*lengths, *anisotropy, *self._curve(normalised)])
-        both = autocorrelation(values, self.format.periodic)
         interface = [2 * (p[:, 0] - p[:, 1]) for p in self._profiles(both)]
         return np.column_stack([mean, *interface, *lengths, *anisotropy, *self._curve(both)])
 
@@ -94,5 +114,37 @@ class TwoPoint(ImageDescriptor):
         return [along(correlation, axis) for axis in reversed(range(correlation.ndim - 1))]
 
     def _curve(self, correlation: np.ndarray) -> list[np.ndarray]:
-        steps = np.array(distances(self.format.grid))
+        steps = np.array(self._distances())
         return [radial(correlation), *(p[:, steps] for p in self._profiles(correlation))]
+
+    def _distances(self) -> tuple[int, ...]:
+        return distances(self.format.grid, self.format.longest)
+
+
+class _PairTally(Tally):
+    def __init__(self, descriptor: TwoPoint, number: int) -> None:
+        self.descriptor, held = descriptor, descriptor.format
+        self.pairs = PairSums(number, held.grid, held.periodic, held.longest)
+        self.halo = self.pairs.most
+        self.lowest, self.highest = np.full(number, np.inf), np.full(number, -np.inf)
+
+    def add(self, block: Block) -> None:
+        self.pairs.add(block)
+        fields, valid, _ = block.core()
+        within = tuple(range(1, fields.ndim))
+        known = True if valid is None else valid
+        low = np.min(fields, axis=within, initial=np.inf, where=known)
+        high = np.max(fields, axis=within, initial=-np.inf, where=known)
+        self.halo = self.pairs.most
+        self.lowest, self.highest = np.minimum(self.lowest, low), np.maximum(self.highest, high)
+
+    def finish(self) -> np.ndarray:
+        products, mixed, number = self.pairs.totals()
+        centre = (slice(None), *[self.pairs.most] * (number.ndim - 1))
+        number = np.where(number > 0, number, np.nan)
+        both, mixed = products / number, mixed / number
+        mean = mixed[centre] / 2
+        by_lag = mean.reshape(-1, *[1] * (number.ndim - 1))
+        covariance = both - by_lag * mixed + by_lag**2
+        variance = np.where(self.lowest < self.highest, covariance[centre], np.nan)
+        return self.descriptor.columns_of(mean, variance, covariance, both)
