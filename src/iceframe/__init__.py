@@ -5,19 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["LadderSearchCV", "check", "open_run", "read", "run", "simulate"]
+__all__ = [
+    "LadderSearchCV",
+    "check",
+    "describe",
+    "encode",
+    "learning_curve",
+    "open_encoding",
+    "open_run",
+    "read",
+    "run",
+    "simulate",
+]
 
 if TYPE_CHECKING:
     from iceframe.ingest import check, read
     from iceframe.workflow import LadderSearchCV, open_run, run
+    from iceframe.workflow.describe import describe
+    from iceframe.workflow.encode import encode, open_encoding
+    from iceframe.workflow.learning_curve import learning_curve
     from iceframe.workflow.simulate import simulate
 
 _WHERE = {
     "read": "iceframe.ingest",
     "check": "iceframe.ingest",
     "run": "iceframe.workflow",
+    "learning_curve": "iceframe.workflow.learning_curve",
     "open_run": "iceframe.workflow",
     "LadderSearchCV": "iceframe.workflow",
+    "describe": "iceframe.workflow.describe",
+    "encode": "iceframe.workflow.encode",
+    "open_encoding": "iceframe.workflow.encode",
     "simulate": "iceframe.workflow.simulate",
 }
 

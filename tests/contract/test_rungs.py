@@ -34,7 +34,7 @@ def _inputs(seed: int = 0) -> Inputs:
     names = tuple(f"feature {j}" for j in range(D))
     blocks = {"first": (0, 1, 2), "second": (3, 4, 5)}
     table = Representation(values, names, ("",) * D, blocks)
-    pixels = rng.uniform(size=(N, 1, 16, 16)).astype(np.float32)
+    pixels = rng.uniform(size=(N, 1, 32, 32)).astype(np.float32)
     slopes = rng.normal(size=pixels.shape).astype(np.float32)  # for rungs that are taught by them
     images = ArrayImages(pixels, derivatives=slopes)
     return Inputs(table, images)

@@ -77,7 +77,9 @@ def test_every_key_of_the_sidecar_is_documented() -> None:
 
 def test_no_command_is_documented_that_does_not_exist() -> None:
     text = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^## `iceframe (\w+)", text, re.MULTILINE)) == {n for n, _ in commands()}
+    assert set(re.findall(r"^## `iceframe ([\w-]+)", text, re.MULTILINE)) == {
+        n for n, _ in commands()
+    }
 
 
 def test_every_metric_has_its_formula() -> None:

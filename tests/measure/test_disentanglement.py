@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score, roc_auc_score
 
@@ -11,6 +12,7 @@ from iceframe.measure import disentanglement as scores
 from iceframe.measure.disentanglement import (
     dci,
     disentanglement,
+    disentanglement_table,
     explicitness,
     factor_dependence,
     factor_vae,
@@ -386,3 +388,40 @@ def test_a_full_grid_and_constant_factors_are_not_flagged():
 
 def test_everything_public_is_listed():
     assert all(hasattr(scores, name) for name in scores.__all__)
+
+
+# ------------------------------------------------------------------------------------- the table
+
+
+def test_the_table_holds_every_score_once(factors):
+    quick = {"resamples": 20, "model_resamples": 2}
+    table = disentanglement_table(factors, factors, **quick).set_index("score")
+    found = disentanglement(factors, factors, **quick)
+    assert set(table.index) == set(found.scores)
+    assert table.index.is_unique
+    for name, score in found.scores.items():
+        row = table.loc[name]
+        assert (row.value, row.low, row.high) == (score.value, score.low, score.high)
+        assert row.chance == score.chance
+        assert row.direction == "higher"
+        assert row.reference
+        assert row.warning == ""
+
+
+def test_the_table_warns_of_factors_that_hang_together(factors):
+    tied = factors.copy()
+    tied[:, 1] = 0.7 * tied[:, 0] + 0.3 * tied[:, 1]
+    named = pd.DataFrame(tied, columns=["volume fraction", "length", "orientation"])
+    table = disentanglement_table(named, named, resamples=5, model_resamples=2)
+    for warning in table["warning"]:
+        assert "volume fraction and length were not sampled independently" in warning
+        assert "orientation" not in warning
+    said = disentanglement_table(tied, tied, names=["a", "b", "c"], resamples=5, model_resamples=2)
+    assert said["warning"].str.contains("a and b were not").all()
+
+
+def test_the_table_passes_bad_input_on(factors):
+    with pytest.raises(InputError, match="one row for each sample"):
+        disentanglement_table(factors[:-1], factors)
+    with pytest.raises(UsageError, match="importance"):
+        disentanglement_table(factors, factors, importance="hope")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from iceframe.cli.console import show_ladder
@@ -51,16 +52,22 @@ def as_plain(finished: Run) -> dict[str, Any]:
     """The JSON of ``iceframe show --json``."""
     return {
         "equilibrium": finished.equilibrium.as_dict(),
-        "evidence": _records(finished.evidence),
-        "cost": _records(finished.costs),
+        "evidence": records(finished.evidence),
+        "cost": records(finished.costs),
         "audit": [finding.as_dict() for finding in finished.audit.findings],
         "data": dict(finished.header["facts"]),
         "unfinished": finished.unfinished,
     }
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): _plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as JSON values."""
+    return [plain_numbers(row) for row in frame.to_dict("records")]
+
+
+def plain_numbers(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A mapping as JSON values: what is not finite is ``None``."""
+    return {str(name): _plain(value) for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -64,9 +64,9 @@ def make_splits(data: Dataset, spec: str = "auto", folds: int = 5, seed: int = 0
     if name in ("random", "stratified"):
         return _plain(data, name, folds, seed)
     if name == "grouped":
-        return _grouped(data, spec, _group_column(data, column, spec), folds, seed)
+        return _grouped(data, spec, group_column(data, column, spec), folds, seed)
     if name == "leave-out":
-        return _leave_out(data, spec, _group_column(data, column, spec))
+        return _leave_out(data, spec, group_column(data, column, spec))
     if name == "cluster":
         return _cluster(data, folds, seed)
     return _matbench(data)
@@ -177,7 +177,8 @@ def _separable_copies(data: Dataset, folds: int) -> tuple[np.ndarray, list[str]]
     ]
 
 
-def _group_column(data: Dataset, column: str, spec: str) -> str:
+def group_column(data: Dataset, column: str, spec: str) -> str:
+    """The column that ``spec`` groups by; a role stands for its column, nothing for specimens."""
     if not column and SPECIMEN in data.groups:
         column = SPECIMEN
     column = data.groups.get(column, column)

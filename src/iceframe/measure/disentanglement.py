@@ -21,6 +21,9 @@ All assume that factors were sampled independently:
 :func:`disentanglement` asks it. All raise ``InputError`` for fewer than 50 samples, unequal rows or
 numbers that are not finite. Constant factors are NaN and left out of means; constant latents say
 nothing; a code that says nothing at all has 0 (or ``chance``).
+
+:func:`disentanglement_table` gives all of them as one table, with directions, references and
+warnings; :func:`disentanglement` the same with the scores' parts.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from iceframe.core.seeds import generator
 from iceframe.measure.dci import Importance, dci
@@ -43,6 +47,7 @@ from iceframe.measure.latent_code import (
     standardised,
     undefined,
 )
+from iceframe.measure.metrics import METRICS
 from iceframe.measure.mutual_information import (
     Dependence,
     bins_for,
@@ -55,9 +60,21 @@ VOTES = 800  # for naming latents, and as many for scoring
 VOTE_SAMPLES = 64
 
 __all__ = [
-    "Disentanglement", "Score", "dci", "disentanglement", "explicitness", "factor_dependence",
-    "factor_vae", "mig", "modularity", "sap",
+    "Disentanglement", "Score", "dci", "disentanglement", "disentanglement_table", "explicitness",
+    "factor_dependence", "factor_vae", "mig", "modularity", "sap",
 ]  # fmt: skip
+
+METRIC_OF = {
+    "DCI disentanglement": "dci_disentanglement",
+    "DCI completeness": "dci_completeness",
+    "DCI informativeness": "dci_informativeness",
+    "MIG": "mig",
+    "SAP": "sap",
+    "FactorVAE": "factor_vae",
+    "modularity": "modularity",
+    "explicitness": "explicitness",
+}
+"""The entry of :data:`~iceframe.measure.metrics.METRICS` for each score, in the table's order."""
 
 
 def factor_vae(
@@ -144,6 +161,56 @@ def disentanglement(
     scores = {score.name: score for score in found}
     return Disentanglement(scores, three.importance, dependence, tuple(dict.fromkeys(said)))
 
+
+def disentanglement_table(
+    latents: np.ndarray | pd.DataFrame,
+    factors: np.ndarray | pd.DataFrame,
+    *,
+    classes: Sequence[int] = (),
+    names: Sequence[str] | None = None,
+    importance: Importance = "permutation",
+    resamples: int = RESAMPLES,
+    model_resamples: int = 20,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every score of latents ``(n, d)`` for factors ``(n, k)``, one row each.
+
+    Columns: ``score``; ``value`` with its 95 % interval ``low``, ``high`` over samples; ``chance``,
+    what a code without information gets; ``direction``, the word higher; ``reference``; and
+    ``warning``, empty where there is none. Where factors were not sampled independently every row
+    says so: the scores then punish or reward the dependence of the factors, not the encoder.
+    Names of factors in warnings are ``names``, or the columns of a data frame. An angle is to be
+    given as a number only where its range does not close on itself.
+
+    Raises
+    ------
+    InputError, UsageError : as :func:`disentanglement`.
+
+    Examples
+    --------
+    >>> factors = np.random.default_rng(0).random((200, 2))
+    >>> table = disentanglement_table(factors, factors, resamples=5, model_resamples=2)
+    >>> table.set_index("score").loc["MIG", ["direction", "warning"]].tolist()
+    ['higher', '']
+    """
+    if names is None and isinstance(factors, pd.DataFrame):
+        names = [str(column) for column in factors.columns]
+    found = disentanglement(
+        np.asarray(latents), np.asarray(factors), classes=classes, names=names,
+        importance=importance, resamples=resamples, model_resamples=model_resamples, seed=seed,
+    )  # fmt: skip
+    rows = []
+    for name, metric in METRIC_OF.items():
+        score, entry = found.scores[name], METRICS[metric]
+        said = dict.fromkeys((*found.dependence.notes, *score.notes))
+        rows.append(
+            (name, score.value, score.low, score.high, score.chance, entry.better,
+             entry.reference, " ".join(said))
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=TABLE)
+
+
+TABLE = ["score", "value", "low", "high", "chance", "direction", "reference", "warning"]
 
 _SCORES: tuple[Callable[..., Score], ...] = (mig, sap, factor_vae, modularity, explicitness)
 

@@ -27,6 +27,7 @@ _GNEITING = "Gneiting & Raftery 2007, doi 10.1198/016214506000001437"
 _BHATT = "Bhatt, Weller & Moura 2020, doi 10.24963/ijcai.2020/417"
 _ALVAREZ = "Alvarez-Melis & Jaakkola 2018, arXiv 1806.08049"
 _BREIMAN = "Breiman 2001, doi 10.1023/A:1010933404324"
+_DCI = "Eastwood & Williams 2018, openreview By-7dz-AZ"
 
 for _name, _metric in {
     "complexity": Metric(
@@ -145,6 +146,62 @@ for _name, _metric in {
         "transparency",
         "higher",
         "agreement of the map with the exact flip of the property, from floor 0 to ceiling 1",
+    ),
+    "mig": Metric(
+        "mutual information gap (MIG)",
+        "transparency",
+        "higher",
+        "is each factor in one latent: gap of mutual information to the second-best latent",
+        "Chen et al. 2018, arXiv 1802.04942",
+    ),
+    "sap": Metric(
+        "separated attribute predictability (SAP)",
+        "transparency",
+        "higher",
+        "is each factor in one latent, linearly: gap of R² to the second-best latent",
+        "Kumar, Sattigeri & Balakrishnan 2018, arXiv 1711.00848",
+    ),
+    "factor_vae": Metric(
+        "FactorVAE score",
+        "transparency",
+        "higher",
+        "does holding a factor still hold one and the same latent still",
+        "Kim & Mnih 2018, arXiv 1802.05983",
+    ),
+    "modularity": Metric(
+        "modularity",
+        "transparency",
+        "higher",
+        "does each latent know one factor only",
+        "Ridgeway & Mozer 2018, arXiv 1802.05312",
+    ),
+    "explicitness": Metric(
+        "explicitness",
+        "transparency",
+        "higher",
+        "can each factor be read off all latents by a linear model",
+        "Ridgeway & Mozer 2018, arXiv 1802.05312",
+    ),
+    "dci_disentanglement": Metric(
+        "DCI disentanglement",
+        "transparency",
+        "higher",
+        "does each latent help to predict one factor only",
+        _DCI,
+    ),
+    "dci_completeness": Metric(
+        "DCI completeness",
+        "transparency",
+        "higher",
+        "is each factor predicted by one latent only",
+        _DCI,
+    ),
+    "dci_informativeness": Metric(
+        "DCI informativeness",
+        "transparency",
+        "higher",
+        "how well all latents predict the factors, on held-out samples",
+        _DCI,
     ),
     "fit_seconds": Metric("time to fit", "cost", "lower", "seconds for one fold, tuning included"),
     "predict_seconds": Metric("time to predict", "cost", "lower", "seconds for one fold"),

@@ -12,7 +12,7 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iceframe.core.files import write_text
 from iceframe.report.drawings import Drawings, draw
@@ -43,19 +43,27 @@ def write_report(view: RunView, path: Path) -> Path:
 
 def render(summary: Summary, drawings: Drawings) -> str:
     """The page as text."""
+    return render_page(
+        "report.html",
+        report=summary,
+        drawings=drawings,
+        glossary=[*GLOSSARY.items(), *((w.label, w.tip) for w in METRICS.values() if w.tip)],
+    )
+
+
+def render_page(name: str, **content: Any) -> str:
+    """A page with plots, by the name of its template: style, script and library are inside."""
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     library, script = get_plotlyjs(), asset("report.js")
-    return template("report.html").render(
-        report=summary,
-        drawings=drawings,
+    return template(name).render(
         style=Markup(asset("report.css")),
         library=Markup(library),
         script=Markup(script),
         colours=Markup(json.dumps(DARK)),
         policy=f"script-src {_hash(library)} {_hash(script)}",
-        glossary=[*GLOSSARY.items(), *((w.label, w.tip) for w in METRICS.values() if w.tip)],
+        **content,
     )
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from iceframe.core.errors import InputError
 from iceframe.core.registry import Registry
 from iceframe.core.values import Representation
+from iceframe.scale.blocks import Block, Tally
 
 if TYPE_CHECKING:
     from iceframe.core.dataset import Dataset, ImageSource
@@ -51,6 +52,8 @@ class Descriptor(ABC):
     title : what a person calls it. reference : where it comes from (DOI).
     needs : what a data set must have: plain ``columns``, a ``composition`` or an ``image``.
     default : whether it is used where the user names no descriptors.
+    by_blocks : whether the features of a volume can be gathered from its blocks, so that it need
+        not fit into memory. masked : whether pixels that were not measured can be left out.
 
     Attributes
     ----------
@@ -63,6 +66,8 @@ class Descriptor(ABC):
     reference: ClassVar[str]
     needs: ClassVar[Literal["columns", "composition", "image"]]
     default: ClassVar[bool] = True
+    by_blocks: ClassVar[bool] = False
+    masked: ClassVar[bool] = False
 
     notes: tuple[str, ...] = ()
 
@@ -116,13 +121,15 @@ class ImageFormat:
     """What the images of a data set have in common.
 
     ``shape`` is ``(channels, *grid)``; ``levels`` holds the pixel values that stand for the phases
-    of segmented images, lowest first, and is empty for others.
+    of segmented images, lowest first, and is empty for others. ``longest`` is the longest distance
+    in pixels at which pairs of points are looked at; without it, half the shortest side.
     """
 
     shape: tuple[int, ...]
     periodic: bool
     kind: str
     levels: tuple[float, ...] = ()
+    longest: int | None = None
 
     @classmethod
     def of(cls, images: ImageSource) -> ImageFormat:
@@ -161,12 +168,23 @@ def _numbered(what: str, items: Sequence[float] | range) -> list[str]:
     return [f"{what} {i}" for i in range(len(items))]
 
 
+@runtime_checkable
+class PartlyMeasured(Protocol):
+    """Images that know where they were measured; elsewhere their pixels mean nothing."""
+
+    def measured(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Bool ``(len(index), *grid)``."""
+        ...
+
+
 class ImageDescriptor(Descriptor):
     """Features of images, one scalar field at a time.
 
     A subclass says which features a field has (:meth:`features`) and measures them
     (:meth:`measure`); reading, phases, channels and storage are done here. ``default_kinds`` names
     the kinds of images for which it is used where the user names no descriptors.
+
+    With ``by_blocks`` or ``masked`` it has a :meth:`tally`.
     """
 
     needs: ClassVar[Literal["columns", "composition", "image"]] = "image"
@@ -181,6 +199,22 @@ class ImageDescriptor(Descriptor):
     @abstractmethod
     def measure(self, fields: np.ndarray) -> np.ndarray:
         """Features ``(b, d)`` of scalar fields ``(b, *grid)`` float32; NaN where undefined."""
+
+    def tally(self, number: int) -> Tally:
+        """What gathers the features of ``number`` fields from their blocks, one after another."""
+        raise NotImplementedError  # by_blocks and masked say where there is one
+
+    def measure_valid(self, fields: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """:meth:`measure` of those pixels only that are ``valid``, bool ``(b, *grid)``.
+
+        Raises
+        ------
+        InputError : the descriptor has no meaning, or no known value, where pixels are missing.
+        """
+        refuse_unmasked(self)
+        tally = self.tally(len(fields))
+        tally.add(Block.whole(fields, self.format.periodic, valid))
+        return tally.finish()
 
     def fit(self, data: Dataset) -> Self:
         """Learn the format of the images."""
@@ -203,11 +237,18 @@ class ImageDescriptor(Descriptor):
             Feature(f"{f.name}, {field}", f.unit, f.block) for field in fields for f in features
         ]
 
-    def describe(self, batch: np.ndarray) -> np.ndarray:
-        """Features ``(b, d)`` of a batch of images ``(b, channels, *grid)``."""
+    def describe(self, batch: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+        """Features ``(b, d)`` of images ``(b, channels, *grid)``, of the pixels that are valid.
+
+        ``valid``: bool ``(b, *grid)``; all of them where it is not given.
+        """
         fields = self.format.split(batch)
         flat = fields.reshape(-1, *fields.shape[2:])
-        return np.asarray(self.measure(flat), np.float64).reshape(len(batch), -1)
+        if valid is None or valid.all():
+            found = self.measure(flat)
+        else:
+            found = self.measure_valid(flat, np.repeat(valid, fields.shape[1], axis=0))
+        return np.asarray(found, np.float64).reshape(len(batch), -1)
 
     def transform(self, data: Dataset) -> Representation:
         """The features of every image: float64 ``(n, d)``."""
@@ -228,14 +269,29 @@ class ImageDescriptor(Descriptor):
                 bool(held["periodic"]),
                 str(held["kind"]),
                 tuple(float(v) for v in held["levels"]),
+                held.get("longest"),
             )
+        )
+
+
+def refuse_unmasked(descriptor: ImageDescriptor) -> None:
+    """An :class:`InputError` where a descriptor cannot leave out pixels that were not measured."""
+    if not descriptor.masked:
+        honour = [n for n, d in DESCRIPTORS.items() if d.masked]
+        raise InputError(
+            f"The descriptor '{descriptor.name}' cannot leave out pixels that were not measured.",
+            allowed=", ".join(honour),
+            hint="name other descriptors, or cut the images where all pixels are measured",
         )
 
 
 def describe_images(
     descriptors: Sequence[ImageDescriptor], data: Dataset, progress: Progress | None = None
 ) -> list[Representation]:
-    """The features of all images by every descriptor; each image is read once, in batches."""
+    """The features of all images by every descriptor; each image is read once, in batches.
+
+    Where the images say which pixels were measured, only those are described.
+    """
     if data.images is None:
         raise InputError(
             "This data set has no images, and the model looks at images.", where=data.name
@@ -248,8 +304,9 @@ def describe_images(
     for batch_index in batches(images):
         batch = images.read(batch_index)
         _check_pixels(batch, batch_index, images, descriptors[0].format)
+        valid = images.measured(batch_index) if isinstance(images, PartlyMeasured) else None
         for descriptor, table in zip(descriptors, values, strict=True):
-            table[batch_index] = descriptor.describe(batch)
+            table[batch_index] = descriptor.describe(batch, valid)
         if progress is not None:
             progress(int(batch_index[-1]) + 1, n)
     for descriptor, table in zip(descriptors, values, strict=True):

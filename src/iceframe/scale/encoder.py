@@ -26,6 +26,7 @@ from iceframe.scale.descriptor import PHASE_TOLERANCE, ImageFormat
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
     from iceframe.core.values import Representation
 
@@ -142,10 +143,22 @@ class Encoder(ABC):
     def restore(self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
         """Become the fitted encoder that gave this state; ``format_`` is set already."""
 
-    def save(self, folder: Path) -> None:
-        """Store the fitted encoder in ``folder`` as safetensors and JSON."""
-        from iceframe.scale.storage import save_state
+    def trunk_for_tuning(self) -> nn.Module:
+        """A copy of the network that encodes, to be trained further on labels.
 
+        It maps images ``(n, fields, *grid)`` to the latents ``(n, d)`` that :meth:`encode` gives.
+        They are reduced by the attribute ``factor_`` and standardised with ``centre_`` and
+        ``width_`` before, where the encoder has these. It is differentiable, and in evaluation
+        mode samples do not mix.
+
+        Raises
+        ------
+        UsageError : this encoder is no network.
+        """
+        raise UsageError(f"The encoder '{self.name}' is no network that could be tuned.")
+
+    def whole_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that :meth:`from_state` needs: arrays and JSON values."""
         self.require_fitted()
         arrays, values = self.state()
         held = {
@@ -155,7 +168,13 @@ class Encoder(ABC):
             "latents": list(self.names),
             "fitted": values,
         }
-        save_state(arrays, held, folder)
+        return arrays, held
+
+    def save(self, folder: Path) -> None:
+        """Store the fitted encoder in ``folder`` as safetensors and JSON."""
+        from iceframe.scale.storage import save_state
+
+        save_state(*self.whole_state(), folder)
 
     @staticmethod
     def load(folder: Path) -> Encoder:
@@ -168,10 +187,22 @@ class Encoder(ABC):
         """
         from iceframe.scale.storage import load_state
 
-        arrays, values = load_state(folder)
+        return Encoder.from_state(*load_state(folder), where=folder)
+
+    @staticmethod
+    def from_state(
+        arrays: Mapping[str, np.ndarray], values: Mapping[str, Any], where: Path | None = None
+    ) -> Encoder:
+        """The encoder that gave :meth:`whole_state`; ``where`` it was stored, for messages.
+
+        Raises
+        ------
+        InputError : arrays and values that do not belong together.
+        UsageError : an encoder that is not registered here.
+        """
         name = values.get("encoder")
         if not isinstance(name, str):
-            raise InputError("This is not a stored encoder.", where=folder, hint=RESTORE)
+            raise InputError("This is not a stored encoder.", where=where, hint=RESTORE)
         kind = ENCODERS[name]
         try:
             encoder = kind(**values["settings"])
@@ -192,7 +223,7 @@ class Encoder(ABC):
             reason = str(error).splitlines()
             raise InputError(
                 "This stored encoder is damaged: its parts do not belong together.",
-                where=folder,
+                where=where,
                 got=f"{type(error).__name__}: {reason[0] if reason else ''}",
                 hint=RESTORE,
             ) from error

@@ -234,19 +234,29 @@ class Projected(nn.Module):
         return self.widen(self.encode(x))
 
 
-def log_likelihood(output: Tensor, fields: Tensor, phases: bool) -> Tensor:
+def log_likelihood(
+    output: Tensor, fields: Tensor, phases: bool, where: Tensor | None = None
+) -> Tensor:
     """Negative log-likelihood of ``fields`` per pixel and field, in nats: one number.
 
     Phases: Bernoulli (one field) or categorical (one field a phase), with the output as logits.
     Others: Gaussian about the output, with the variance that fits this batch best,
     ``½ ln mean (x − x̂)²`` up to a constant (Rybkin et al. 2021, https://arxiv.org/abs/2006.13202),
-    floored at a thousandth of the data's spread.
+    floored at a thousandth of the data's spread. ``where`` ``(n, 1, *grid)``: the pixels that
+    count; by default all.
     """
     if not phases:
-        return 0.5 * torch.log((output - fields).square().mean() + 1e-6)
+        missed = (output - fields).square().mean(dim=1, keepdim=True)
+        return 0.5 * torch.log(_mean(missed, where) + 1e-6)
     if fields.shape[1] == 1:
-        return nn.functional.binary_cross_entropy_with_logits(output, fields)
-    return -(fields * output.log_softmax(dim=1)).sum(dim=1).mean()
+        binary = nn.functional.binary_cross_entropy_with_logits
+        return _mean(binary(output, fields, reduction="none"), where)
+    return _mean(-(fields * output.log_softmax(dim=1)).sum(dim=1, keepdim=True), where)
+
+
+def _mean(values: Tensor, where: Tensor | None) -> Tensor:
+    """The mean of values ``(n, 1, *grid)`` over all pixels, or those that count."""
+    return values.mean() if where is None else values[where].mean()
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

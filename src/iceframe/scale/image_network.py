@@ -184,10 +184,9 @@ class _ImageNetwork(NetworkEstimator):
         order of ``classes_``.
         """
         check_is_fitted(self, "network_")
-        scale, shift = (1.0, 0.0)
-        if self.task == "regression":
-            scale, shift = self.scale_, self.shift_
-        return WholeModel(self.network_, self.factor_, scale, shift).eval()
+        if self.task == "classification":
+            return WholeModel(self.network_, self.factor_, 1.0, 0.0).eval()
+        return WholeModel(self.network_, self.factor_, self.scale_, self.shift_).eval()
 
     def _answers(self, X: ImageSource | np.ndarray) -> Tensor:
         """Standardised targets ``(n, 1)`` or logits ``(n, k)``, float64."""

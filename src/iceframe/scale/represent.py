@@ -115,7 +115,7 @@ class Representer:
             for d in self.descriptors_
         ]
         self.notes = tuple(note for d in self.descriptors_ for note in d.notes)
-        return _side_by_side(parts, len(data))
+        return side_by_side(parts, len(data))
 
     def state(self) -> dict[str, Any]:
         """What was chosen and learned, as JSON values."""
@@ -178,7 +178,8 @@ def _needed(descriptor: Descriptor) -> str:
     }[descriptor.needs]
 
 
-def _side_by_side(parts: Sequence[Representation], n: int) -> Representation:
+def side_by_side(parts: Sequence[Representation], n: int) -> Representation:
+    """The columns of all ``parts``, which describe the same ``n`` samples, in one table."""
     names: list[str] = []
     units: list[str] = []
     blocks: dict[str, tuple[int, ...]] = {}

@@ -43,6 +43,8 @@ def lowest(side: int, modes: int) -> list[int]:
 class SpectralConvolution(nn.Module):
     """Multiplies the lowest wave vectors of ``(n, width, *grid)`` by a learned matrix each."""
 
+    kept: Tensor
+
     def __init__(self, width: int, grid: Sequence[int], modes: int) -> None:
         super().__init__()
         self.grid = tuple(grid)
@@ -52,7 +54,7 @@ class SpectralConvolution(nn.Module):
         half = (*self.grid[:-1], self.grid[-1] // 2 + 1)
         places = torch.cartesian_prod(*(torch.tensor(r) for r in rows)).view(-1, len(half))
         strides = torch.tensor([math.prod(half[i + 1 :]) for i in range(len(half))])
-        self.half = half
+        self.half_spectrum = half
         self.register_buffer("kept", (places * strides).sum(dim=1), persistent=False)
         # The real and the imaginary part of a matrix for each wave vector.
         self.weight = nn.Parameter(torch.randn(len(places), width, width, 2) * (0.5 / width))
@@ -63,7 +65,7 @@ class SpectralConvolution(nn.Module):
         low = spectrum[:, :, self.kept].permute(2, 0, 1)  # (modes, n, width)
         low = torch.bmm(low, torch.view_as_complex(self.weight)).permute(1, 2, 0)
         full = torch.zeros_like(spectrum).index_copy(2, self.kept, low)
-        return torch.fft.irfftn(full.unflatten(2, self.half), s=self.grid, dim=axes)
+        return torch.fft.irfftn(full.unflatten(2, self.half_spectrum), s=self.grid, dim=axes)
 
 
 class SpectralLayer(nn.Module):

@@ -1,8 +1,9 @@
 """The units of work of a run: one (rung, part), each keyed by the hash of all it depends on.
 
 Kinds: ``fold`` (tune, fit, predict, calibrate and explain on one outer fold), ``shift`` (the same
-without explanations, one held-out cluster), ``final`` (the rung on all the data: what it learned)
-and ``gdf`` (generalised degrees of freedom of the final rung at one perturbation size).
+without explanations, one held-out cluster), ``final`` (the rung on all the data: what it learned),
+``gdf`` (generalised degrees of freedom of the final rung at one perturbation size) and ``curve``
+(one training size and repeat of a learning curve).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from iceframe.core.values import Fold, Splits
 from iceframe.scale.rung import RUNGS, Context, Inputs
 from iceframe.workflow.settings import RunSettings
 
-Kind = Literal["fold", "shift", "final", "gdf"]
+Kind = Literal["fold", "shift", "final", "gdf", "curve"]
 TAU_FRACTIONS = (0.5, 0.1)
 
 
@@ -55,8 +56,8 @@ class Workload:
     root: Path
 
     def fold(self, unit: Unit) -> Fold:
-        """The fold that a ``fold`` or ``shift`` unit works on."""
-        splits = self.splits if unit.kind == "fold" else self.shift
+        """The fold that a ``fold``, ``curve`` or ``shift`` unit works on."""
+        splits = self.shift if unit.kind == "shift" else self.splits
         assert splits is not None
         return next(f for f in splits.folds if f.name == unit.part)
 
@@ -66,18 +67,23 @@ def plan_units(work: Workload, identity: Mapping[str, Any]) -> list[Unit]:
     units = []
     for rung in work.settings.ladder:
         RUNGS[rung]  # an unknown name ends here
-        final = _unit("final", rung, "all", identity)
-        units += [_unit("fold", rung, f.name, identity, f.train, f.test) for f in work.splits.folds]
+        final = make_unit("final", rung, "all", identity)
+        units += [
+            make_unit("fold", rung, f.name, identity, f.train, f.test) for f in work.splits.folds
+        ]
         units.append(final)
-        units += [_unit("gdf", rung, f"tau{t}", identity, needs=final.key) for t in TAU_FRACTIONS]
+        units += [
+            make_unit("gdf", rung, f"tau{t}", identity, needs=final.key) for t in TAU_FRACTIONS
+        ]
         if work.shift is not None:
             units += [
-                _unit("shift", rung, f.name, identity, f.train, f.test) for f in work.shift.folds
+                make_unit("shift", rung, f.name, identity, f.train, f.test)
+                for f in work.shift.folds
             ]
     return units
 
 
-def _unit(
+def make_unit(
     kind: Kind,
     rung: str,
     part: str,
@@ -85,6 +91,7 @@ def _unit(
     *index: np.ndarray,
     needs: str | None = None,
 ) -> Unit:
+    """A unit whose key is the hash of the run's identity, its own names and the samples used."""
     key = content_hash(dict(identity), kind, rung, part, *[np.asarray(i, np.int64) for i in index])
     safe = "".join(c if c.isalnum() or c in "-." else "_" for c in part)[:40]
     return Unit(kind, rung, part, key, f"{rung}-{kind}-{safe}-{key[:8]}", needs)

@@ -136,6 +136,13 @@ def _prepare_into(staged: Path, data: Dataset, settings: RunSettings) -> None:
         np.save(staged / BACKGROUND, typical, allow_pickle=False)
     representer = Representer().fit(data)
     representation = representer.transform(data)
+    write_representation(staged, representation, representer)
+
+
+def write_representation(
+    staged: Path, representation: Representation, representer: Representer
+) -> None:
+    """Store what :func:`read_representation` reads."""
     frame = pd.DataFrame(
         representation.values, columns=[f"c{i}" for i in range(len(representation.names))]
     )
@@ -169,7 +176,7 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
         data.task or "regression",
         n_classes=len(data.classes),
         symmetries=tuple(data.recipe.get("symmetries", ())),
-        device=_device(settings.device),
+        device=device_of(settings.device),
         seed=settings.seed,
     )
     shift = folder / "shift.json"
@@ -286,7 +293,8 @@ def _labels(data: Dataset) -> np.ndarray | None:
     return None
 
 
-def _device(asked: str) -> str:
+def device_of(asked: str) -> str:
+    """The device to compute on, checked."""
     if asked not in ("auto", "cpu") and not asked.startswith(("cuda", "mps")):
         raise UsageError("Unknown device.", got=asked, allowed="auto, cpu, cuda, cuda:0, mps")
     import torch

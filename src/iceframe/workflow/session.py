@@ -20,7 +20,7 @@ from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
 from iceframe.workflow.plan import plan_units
 from iceframe.workflow.processes import MOST_WORKERS, number_of_workers
-from iceframe.workflow.settings import RunSettings, check_ladder, default_ladder, trials_at_most
+from iceframe.workflow.settings import RunSettings, rungs_named, trials_at_most
 from iceframe.workflow.view import Example, RunView
 from iceframe.workflow.viewing import view_of
 
@@ -67,12 +67,11 @@ def run(
     InputError : the data or the output folder is at fault.
     UsageError : an option is.
     """
-    dataset = _dataset(data, target)
-    names = tuple(ladder) if ladder is not None else default_ladder(dataset)
+    dataset = as_dataset(data, target)
+    names = rungs_named(ladder, dataset)
     settings = RunSettings(
         names, splits, folds, seed, dict(floors or {}), device, _trials(trials), shift=shift
     )
-    check_ladder(names, dataset)
     check_floors(settings.floors)
     store = RunStore.create_or_open(Path(out), prepare.header_of(dataset, settings, command))
     with store.locked():
@@ -90,7 +89,8 @@ def run(
     return Run(store)
 
 
-def _dataset(data: Dataset | str | Path | pd.DataFrame, target: str | None) -> Dataset:
+def as_dataset(data: Dataset | str | Path | pd.DataFrame, target: str | None) -> Dataset:
+    """``data`` itself, or what it names, read; refused without a target."""
     if not isinstance(data, Dataset):
         from iceframe.ingest import read
 
@@ -110,6 +110,9 @@ def open_run(folder: str | Path) -> Run:
     InputError : no run there, not finished, edited by hand, or made by a newer version.
     """
     store = RunStore.open(Path(folder))
+    other = store.header["identity"].get("what")
+    if other:
+        raise InputError(f"This folder holds a {other}, not a run.", where=folder)
     if not store.sealed:
         raise InputError(
             "This run was stopped before its first result.",

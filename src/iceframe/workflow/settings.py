@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from iceframe.scale.fitting import TRIALS
 LEVEL = 0.9  # of the prediction intervals and sets
 TABLE_LADDER = ("mean", "ridge", "tree", "ebm", "svm", "extra_trees", "gp", "mlp")
 IMAGE_LADDER = ("mean", "ridge", "tree", "ebm", "svm", "extra_trees", "gp", "cnn")
+EVERY_IMAGE_RUNG = "images"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,37 @@ class RunSettings:
         return body
 
 
-def default_ladder(data: Dataset) -> tuple[str, ...]:
-    """The rungs climbed when none are named: glass boxes first, then the black ones."""
-    return IMAGE_LADDER if data.images is not None else TABLE_LADDER
+def rungs_named(ladder: Iterable[str] | None, data: Dataset) -> tuple[str, ...]:
+    """The rungs to climb. By default glass boxes first, then the black ones; ``images`` stands for
+    every rung that looks at the images themselves and can be fitted to this data.
+
+    Raises
+    ------
+    UsageError : an unknown rung, or one that cannot work on this data.
+    """
+    usual = TABLE_LADDER if data.images is None else IMAGE_LADDER
+    found: list[str] = []
+    for name in usual if ladder is None else ladder:
+        found += _image_rungs(data) if name == EVERY_IMAGE_RUNG else [name]
+    check_ladder(tuple(found), data)
+    return tuple(found)
+
+
+def _image_rungs(data: Dataset) -> list[str]:
+    from iceframe.core.dataset import SupervisedImages
+    from iceframe.scale.image_rung import Supervised
+    from iceframe.scale.rung import RUNGS
+
+    if data.images is None:
+        raise UsageError("The ladder 'images' needs images, and this data set has none.")
+    images, task = data.images, data.task or "regression"
+    taught = isinstance(images, SupervisedImages) and images.supervised
+    return [
+        name
+        for name, rung in RUNGS.items()
+        if rung.input == "image" and task in rung.tasks
+        if taught or not issubclass(rung, Supervised)
+    ]
 
 
 def check_ladder(ladder: tuple[str, ...], data: Dataset) -> None:

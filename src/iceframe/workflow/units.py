@@ -29,6 +29,7 @@ from iceframe.measure.conformal import Conformal, calibrate
 from iceframe.scale.fitting import Fitted, fit, tune
 from iceframe.scale.rung import RUNGS, Context, Rung
 from iceframe.workflow.examples import as_row, example_of
+from iceframe.workflow.learning_curve.unit import measure_size
 from iceframe.workflow.plan import Unit, Workload
 from iceframe.workflow.settings import LEVEL
 
@@ -37,9 +38,8 @@ EXAMPLES = 6
 
 def perform(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     """Carry out ``unit`` and write its files to ``staged``; ``base`` holds what it builds on."""
-    {"fold": _fold, "shift": _shift, "final": _final, "gdf": _gdf}[unit.kind](
-        unit, work, staged, base
-    )
+    kinds = {"fold": _fold, "shift": _shift, "final": _final, "gdf": _gdf, "curve": measure_size}
+    kinds[unit.kind](unit, work, staged, base)
 
 
 # -- an outer fold ---------------------------------------------------------------------------------
@@ -248,11 +248,11 @@ def _spread_sample(work: Workload, most: int) -> np.ndarray:
     order = generator(work.settings.seed, "gdf sample").permutation(n)
     if work.context.task == "classification":
         # Deal the classes out in turn, so that each keeps its share.
-        order = order[np.argsort(_turn(work.y[order]), kind="stable")]
+        order = order[np.argsort(turn_in_class(work.y[order]), kind="stable")]
     return np.sort(order[:most])
 
 
-def _turn(codes: np.ndarray) -> np.ndarray:
+def turn_in_class(codes: np.ndarray) -> np.ndarray:
     """For each sample its rank within its class, relative to the size of the class."""
     turn = np.empty(len(codes))
     for code in np.unique(codes):

@@ -7,7 +7,20 @@ import importlib
 from iceframe.cli.app import app
 
 # The order in which `iceframe --help` lists them: the order in which a user meets them.
-ORDER = ("demo", "check", "run", "show", "report", "predict", "explain", "simulate", "list")
+ORDER = (
+    "demo",
+    "check",
+    "run",
+    "learning_curve",
+    "show",
+    "report",
+    "predict",
+    "explain",
+    "simulate",
+    "describe",
+    "encode",
+    "list",
+)
 
 
 def load() -> None:

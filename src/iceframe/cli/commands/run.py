@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from iceframe.workflow.session import Run
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", show_default=False)]
+Ladder = Annotated[
+    str | None,
+    typer.Option(
+        "--ladder",
+        help="Rungs, comma-separated, or [bold]images[/bold] for all that look at images; see "
+        "[bold]iceframe list rungs[/bold].",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Processes; one a core when not given.")
 ]
@@ -31,12 +40,7 @@ def run(
     data: o.Data,
     out: Out,
     target: o.Target = None,
-    ladder: Annotated[
-        str | None,
-        typer.Option(
-            "--ladder", help="Rungs, comma-separated; see [bold]iceframe list rungs[/bold]."
-        ),
-    ] = None,
+    ladder: Ladder = None,
     splits: o.Splits = "auto",
     folds: o.Folds = 5,
     seed: o.Seed = 0,
@@ -46,7 +50,7 @@ def run(
         typer.Option("--floor", help="What you insist on, e.g. mae=90; may be repeated."),
     ] = None,
     workers: Workers = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     trials: Annotated[
         int | None,
         typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),

@@ -96,8 +96,8 @@ def _pictures(image: np.ndarray, attribution: np.ndarray | None, limit: float) -
     plain = np.round(255 * levels).astype(np.uint8)
     overlay = ""
     if attribution is not None and attribution.ndim == 2:
-        overlay = _png(tint(levels, _resized(attribution, image.shape), limit))
-    return Pictures(_png(plain), overlay, image.shape[1], image.shape[0])
+        overlay = png(tint(levels, _resized(attribution, image.shape), limit))
+    return Pictures(png(plain), overlay, image.shape[1], image.shape[0])
 
 
 def _resized(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -107,7 +107,8 @@ def _resized(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return values[np.ix_(rows, columns)]
 
 
-def _png(pixels: np.ndarray) -> str:
+def png(pixels: np.ndarray) -> str:
+    """Pixels ``(height, width)`` or ``(height, width, 3)``, uint8, as a data URL of a PNG file."""
     from PIL import Image
 
     picture = Image.fromarray(pixels)

@@ -194,28 +194,40 @@ class NetworkEncoder(Encoder):
     def encode(
         self, images: ImageSource | np.ndarray, progress: Progress | None = None
     ) -> np.ndarray:
+        self.require_fitted()
+        source = as_images(images, self.format_.kind, self.format_.periodic)
+        check_format(self.format_, source)
+        return self._answers(source, self.network_.encode, len(self.names), progress)
+
+    def _answers(
+        self, source: ImageSource, part: Any, size: int, progress: Progress | None = None
+    ) -> np.ndarray:
+        """What ``part`` of the network says of each image: ``(n, size)``, float64."""
         import torch
 
         from iceframe.scale.image_batches import reduce
         from iceframe.scale.training import isolated
 
-        self.require_fitted()
-        source = as_images(images, self.format_.kind, self.format_.periodic)
-        check_format(self.format_, source)
         read, n = Fields(source, self.format_), len(source)
         scale = _Scale(self.centre_, self.width_, self.format_)
         whole = max(1, PIXELS_PER_BATCH // int(np.prod(read.shape)))
-        size = min(whole, _batch_size(self._shape(self.format_, self.factor_)))
+        step = min(whole, _batch_size(self._shape(self.format_, self.factor_)))
         device = next(self.network_.parameters()).device
-        latents = np.empty((n, len(self.names)))
+        answers = np.empty((n, size))
         with isolated(0, device), torch.inference_mode():
-            for start in range(0, n, size):
-                index = np.arange(start, min(start + size, n))
+            for start in range(0, n, step):
+                index = np.arange(start, min(start + step, n))
                 x = reduce(torch.tensor(read.read(index)), self.factor_).to(device)
-                latents[index] = self.network_.encode(scale.standardised(x)).cpu().numpy()
+                answers[index] = part(scale.standardised(x)).cpu().numpy()
                 if progress is not None:
                     progress(int(index[-1]) + 1, n)
-        return latents
+        return answers
+
+    def trunk_for_tuning(self) -> nn.Module:
+        from iceframe.scale.encoder_trunk import Trunk
+
+        self.require_fitted()
+        return Trunk(self.network_)
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         import torch

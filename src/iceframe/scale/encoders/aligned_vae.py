@@ -20,7 +20,10 @@ Why so, and not otherwise:
 - The penalty is against ``y``, not against ``a``: leakage is defined by the factors themselves.
 
 ``encode`` gives ``a`` (standardised), then the means of ``z``; :meth:`AlignedVAE.read` gives the
-factors in their own units. An angle θ of an axis is to be given as cos 2θ and sin 2θ.
+factors in their own units. An orientation θ of an axis comes back to itself after 180°: give it as
+cos 2θ and sin 2θ (times a measure of the direction, where some images hardly have one), or as the
+angle if no image comes near the place where it is cut. Against a generator's factors no R² is 1: a
+finite image does not hold them exactly.
 
 References: Kingma et al. 2014 (part of the latents supervised), https://arxiv.org/abs/1406.5298;
 Higgins et al. 2017, https://openreview.net/forum?id=Sy2fzU9gl; Székely & Rizzo 2014,
