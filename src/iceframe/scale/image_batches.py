@@ -132,15 +132,19 @@ class Augmentation:
             half = _coin(len(x), generator)
             flips[:, a] ^= half
             flips[:, b] ^= half
-        for axis in axes:
-            if "flip" in self.symmetries:
+        if "flip" in self.symmetries:
+            for axis in axes:
                 flips[:, axis] ^= _coin(len(x), generator)
-            if flips[:, axis].any() or "translate" in self.symmetries:
-                index = self._positions(x.shape[axis], flips[:, axis], generator)
-                view = [len(x), *(1 for _ in x.shape[1:])]
-                view[axis] = -1
-                x = torch.take_along_dim(x, index.view(view).to(x.device), axis)
-        return x
+        if not flips.any() and "translate" not in self.symmetries:
+            return x
+        # One look-up for all axes: where in its flattened image each pixel comes from.
+        origin = torch.zeros(len(x), *(1 for _ in axes), dtype=torch.int64)
+        for axis in axes:
+            place = self._positions(x.shape[axis], flips[:, axis], generator)
+            view = [len(x), *(-1 if other == axis else 1 for other in axes)]
+            origin = origin * x.shape[axis] + place.view(view)
+        flat = origin.flatten(1)[:, None].expand(-1, x.shape[1], -1).to(x.device)
+        return x.flatten(2).gather(2, flat).view(x.shape)
 
     def _positions(self, size: int, flip: Tensor, generator: torch.Generator) -> Tensor:
         """Where each pixel of an axis comes from ``(n, size)``."""
