@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from iceframe.core.dataset import ArrayImages, Dataset
 from iceframe.core.errors import BudgetExhausted, InputError, UsageError
 from iceframe.ingest import read
 from iceframe.scale.rungs.ridge import RidgeRung
 from iceframe.workflow.execute import Progress
-from iceframe.workflow.session import Run, open_run
+from iceframe.workflow.prepare import prepared_folder, read_representation
+from iceframe.workflow.session import Run, open_run, run
 
 Go = Callable[..., Run]
 
@@ -239,3 +241,22 @@ def test_inner_folds_keep_together_what_the_outer_ones_do(
     assert len(np.unique(random)) == 19
     assert len(np.unique(official)) == 20
     np.testing.assert_array_equal(grouped, np.repeat([0, 1, 2, 3], 5))
+
+
+def test_named_descriptors_make_the_table(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.random((24, 1, 16, 16)).astype(np.float32)
+    table = pd.DataFrame({"y": values.mean(axis=(1, 2, 3)) + rng.normal(0, 0.01, 24)})
+    table.index = table.index.astype(str)
+    data = Dataset(table, "y", "regression", images=ArrayImages(values), name="greys")
+    options: dict[str, Any] = {"ladder": ["ridge"], "folds": 3, "shift": False, "workers": 1}
+    options |= {"trials": 0}
+    made = run(data, **options, descriptors=["intensity", "gabor"], out=tmp_path / "named")
+    blocks = read_representation(prepared_folder(made.store))[0].blocks
+    assert any("gabor" in name for name in blocks)
+    assert not any("two_point" in name for name in blocks)
+    assert open_run(made.folder).predict(data).shape[0] == 24
+    with pytest.raises(InputError, match="settings"):  # other descriptors make another run
+        run(data, **options, descriptors=["intensity"], out=tmp_path / "named")
+    with pytest.raises(UsageError, match="gabor"):
+        run(data, **options, descriptors=["gabbor"], out=tmp_path / "other")

@@ -93,9 +93,9 @@ def reading_options(
     """The keyword arguments of :func:`iceframe.read` that the options on reading stand for."""
     return {
         "task": task,
-        "features": _names(features),
-        "drop": _names(drop) or [],
-        "categorical": _names(categorical) or [],
+        "features": names(features),
+        "drop": names(drop) or [],
+        "categorical": names(categorical) or [],
         "composition": composition,
         "id_column": id_column,
         "specimen": specimen,
@@ -103,7 +103,7 @@ def reading_options(
         "size": _size(size),
         "fit": fit,
         "pages": pages,
-        "symmetries": _names(symmetries),
+        "symmetries": names(symmetries),
         "periodic": periodic,
         "max_pixels": max_pixels,
         "encoding": encoding,
@@ -143,7 +143,8 @@ def read_data(path: Path, target: str | None, reading: dict[str, Any]) -> Datase
     return read(path, target, **reading)
 
 
-def _names(text: str | None) -> list[str] | None:
+def names(text: str | None) -> list[str] | None:
+    """The names in a comma-separated list; ``None`` where there is none."""
     return [part.strip() for part in text.split(",") if part.strip()] if text else None
 
 

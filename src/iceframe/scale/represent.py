@@ -164,6 +164,23 @@ def default_names(data: Dataset) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(chosen))
 
 
+def descriptors_named(names: Sequence[str] | None, data: Dataset) -> tuple[str, ...] | None:
+    """The descriptors that a person asked for, each once; ``default`` stands for the default ones.
+
+    Raises
+    ------
+    UsageError : an unknown descriptor.
+    """
+    if names is None:
+        return None
+    found: list[str] = []
+    for name in names:
+        found += default_names(data) if name == "default" else [name]
+    for name in found:
+        DESCRIPTORS[name]
+    return tuple(dict.fromkeys(found))
+
+
 def _used(descriptor: type[Descriptor], data: Dataset) -> bool:
     if issubclass(descriptor, ImageDescriptor) and data.images is not None:
         return descriptor.default and data.images.kind in descriptor.default_kinds

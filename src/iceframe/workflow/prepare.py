@@ -105,7 +105,14 @@ def header_of(data: Dataset, settings: RunSettings, command: str) -> dict[str, A
 def settings_from(header: Mapping[str, Any]) -> RunSettings:
     """The settings that a stored run was made with."""
     body = {k: v for k, v in header["settings"].items() if k != "command"}
-    return RunSettings(**{**body, "ladder": tuple(body["ladder"])})
+    named = body.get("descriptors")
+    return RunSettings(
+        **{
+            **body,
+            "ladder": tuple(body["ladder"]),
+            "descriptors": None if named is None else tuple(named),
+        }
+    )
 
 
 def prepare(data: Dataset, settings: RunSettings, store: RunStore) -> Prepared:
@@ -134,7 +141,7 @@ def _prepare_into(staged: Path, data: Dataset, settings: RunSettings) -> None:
     if data.images is not None:
         typical = data.images.read(background_index(len(data)))
         np.save(staged / BACKGROUND, typical, allow_pickle=False)
-    representer = Representer().fit(data)
+    representer = Representer(settings.descriptors).fit(data)
     representation = representer.transform(data)
     write_representation(staged, representation, representer)
 

@@ -15,6 +15,7 @@ from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
+from iceframe.scale.represent import descriptors_named
 from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
@@ -33,6 +34,7 @@ def run(
     target: str | None = None,
     *,
     ladder: Sequence[str] | None = None,
+    descriptors: Sequence[str] | None = None,
     out: str | Path,
     splits: str = "auto",
     folds: int = 5,
@@ -52,6 +54,8 @@ def run(
     ----------
     data : a data set, or what :func:`iceframe.read` can read.
     ladder : names of rungs; by default the glass boxes and the black boxes that fit the data.
+    descriptors : names of descriptors, of which tables of features are made; ``default`` stands for
+        the default ones.
     out : folder of the run. If it holds the same run, finished work is kept and the rest is done.
     splits, folds : outer folds; see :func:`iceframe.ingest.make_splits`.
     budget : seconds after which no further unit of work starts; the run can be continued.
@@ -70,7 +74,15 @@ def run(
     dataset = as_dataset(data, target)
     names = rungs_named(ladder, dataset)
     settings = RunSettings(
-        names, splits, folds, seed, dict(floors or {}), device, _trials(trials), shift=shift
+        names,
+        splits,
+        folds,
+        seed,
+        dict(floors or {}),
+        device,
+        _trials(trials),
+        shift=shift,
+        descriptors=descriptors_named(descriptors, dataset),
     )
     check_floors(settings.floors)
     store = RunStore.create_or_open(Path(out), prepare.header_of(dataset, settings, command))

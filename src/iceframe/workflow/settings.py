@@ -24,7 +24,8 @@ class RunSettings:
 
     ``gdf_replicates`` and ``gdf_samples`` bound the cost of the generalised degrees of freedom by
     the rung's effort; ``explain_samples`` is the number of held-out samples explained per fold;
-    ``trials`` bounds the number of tuning trials by effort (0: the rung's default settings).
+    ``trials`` bounds the number of tuning trials by effort (0: the rung's default settings);
+    ``descriptors`` names what tables are made of (none named: the defaults).
     """
 
     ladder: tuple[str, ...]
@@ -36,6 +37,7 @@ class RunSettings:
     trials: Mapping[str, int] = field(default_factory=lambda: dict(TRIALS))
     explain_samples: int = 24
     shift: bool = True
+    descriptors: tuple[str, ...] | None = None
     gdf_replicates: Mapping[str, int] = field(
         default_factory=lambda: {"light": 16, "medium": 8, "heavy": 3}
     )
@@ -56,6 +58,8 @@ class RunSettings:
         """The settings that change numbers, and so must agree when a run is continued."""
         body = asdict(self)
         del body["ladder"], body["floors"]
+        if self.descriptors is None:  # as in runs that were made before they could be named
+            del body["descriptors"]
         return body
 
 

@@ -95,7 +95,7 @@ def describe(
     from iceframe.cli.console import progress_bar
     from iceframe.workflow.describe import describe as make
 
-    names = None if descriptors is None else [n.strip() for n in descriptors.split(",")]
+    names = o.names(descriptors)
     box = None if crop is None else _box(crop)
     size = None if block is None else _sides(block)
     latest = ""

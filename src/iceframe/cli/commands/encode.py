@@ -107,7 +107,7 @@ def encode(
     from iceframe.workflow.encoding_view import view_of
 
     dataset = read(data, target, require_target=target is not None, **reading)
-    names = [name.strip() for name in factors.split(",") if name.strip()] if factors else None
+    names = o.names(factors)
     with progress_bar(lambda event: event.stage) as watch, _nothing_kept():
         made = fit_encoder(
             dataset,

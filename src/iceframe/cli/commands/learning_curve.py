@@ -82,7 +82,7 @@ def learning_curve(
         finished = measure(
             dataset,
             out=out,
-            ladder=[name.strip() for name in ladder.split(",")] if ladder else None,
+            ladder=o.names(ladder),
             sizes=numbers,
             repeats=repeats,
             test=test,

@@ -24,6 +24,14 @@ Ladder = Annotated[
         "[bold]iceframe list rungs[/bold].",
     ),
 ]
+Descriptors = Annotated[
+    str | None,
+    typer.Option(
+        "--descriptors",
+        help="What tables of features are made of, comma-separated; [bold]default[/bold] stands "
+        "for the default ones. See [bold]iceframe list descriptors[/bold].",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Processes; one a core when not given.")
@@ -41,6 +49,7 @@ def run(
     out: Out,
     target: o.Target = None,
     ladder: Ladder = None,
+    descriptors: Descriptors = None,
     splits: o.Splits = "auto",
     folds: o.Folds = 5,
     seed: o.Seed = 0,
@@ -78,7 +87,8 @@ def run(
     with progress_bar() as watch:
         finished = run_ladder(
             dataset,
-            ladder=[name.strip() for name in ladder.split(",")] if ladder else None,
+            ladder=o.names(ladder),
+            descriptors=o.names(descriptors),
             out=out,
             splits=splits,
             folds=folds,
