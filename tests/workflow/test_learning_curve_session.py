@@ -525,3 +525,15 @@ def test_goals_and_sizes_as_they_are_meant() -> None:
     with pytest.raises(UsageError, match="classification curve"):
         goal({"mae": 1.0}, "classification")
     assert ordered_sizes([2, 4]) == ((2, 4), [])
+
+
+def test_descriptors_of_images_can_be_named_and_no_others(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.random((40, 1, 16, 16)).astype(np.float32)
+    table = pd.DataFrame({"y": values.mean(axis=(1, 2, 3))}, index=[str(i) for i in range(40)])
+    data = Dataset(table, "y", "regression", images=ArrayImages(values), name="greys")
+    options = {"ladder": ["ridge"], "sizes": [16], "repeats": 2, "tune": False, "workers": 1}
+    made = learning_curve(data, **options, descriptors=["intensity"], out=tmp_path / "a")
+    assert list(made.store.header["settings"]["descriptors"]) == ["intensity"]
+    with pytest.raises(UsageError, match="no others"):
+        learning_curve(data, **options, descriptors=["magpie"], out=tmp_path / "b")

@@ -11,7 +11,7 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Budget, Device, Ladder, Workers
+from iceframe.cli.commands.run import Budget, Descriptors, Device, Ladder, Workers
 from iceframe.core.errors import BudgetExhausted, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def learning_curve(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
     target: o.Target = None,
     ladder: Ladder = None,
+    descriptors: Descriptors = None,
     sizes: Annotated[
         str | None,
         typer.Option(
@@ -83,6 +84,7 @@ def learning_curve(
             dataset,
             out=out,
             ladder=o.names(ladder),
+            descriptors=o.names(descriptors),
             sizes=numbers,
             repeats=repeats,
             test=test,

@@ -14,14 +14,15 @@ import pandas as pd
 
 import iceframe
 from iceframe.core.dataset import Dataset
-from iceframe.core.errors import InputError
+from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import read_json, write_json
 from iceframe.core.hashing import content_hash
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Representation, Task
 from iceframe.measure.learning_curve import PowerLaw, Reached
+from iceframe.scale.descriptor import DESCRIPTORS
 from iceframe.scale.fitting import context_for
-from iceframe.scale.represent import Representer, side_by_side
+from iceframe.scale.represent import Representer, descriptors_named, side_by_side
 from iceframe.scale.rung import RUNGS, Inputs
 from iceframe.workflow import prepare
 from iceframe.workflow.execute import Outcome, Watch, execute
@@ -48,6 +49,7 @@ def learning_curve(
     *,
     out: str | Path,
     ladder: Sequence[str] | None = None,
+    descriptors: Sequence[str] | None = None,
     sizes: Sequence[int] | None = None,
     repeats: int = 5,
     test: float = 0.3,
@@ -72,6 +74,8 @@ def learning_curve(
     out : folder to write to. If it holds the same curve, finished work is kept; rungs, sizes and
         repeats may be added.
     ladder : names of rungs; the same as for :func:`iceframe.run` by default.
+    descriptors : names of descriptors of images, of which their table of features is made;
+        ``default`` stands for the default ones.
     sizes : numbers of training samples, 16 to 2000 by default; those beyond the data are left out,
         with a note.
     test : part (below 1) or number of the samples that each repeat holds out.
@@ -92,7 +96,17 @@ def learning_curve(
     metric, value = goal(wanted, task)
     rising, notes = ordered_sizes(SIZES if sizes is None else tuple(sizes))
     settings = CurveSettings(
-        names, rising, repeats, float(test), splits, tune, seed, device, metric, value
+        names,
+        rising,
+        repeats,
+        float(test),
+        splits,
+        tune,
+        seed,
+        device,
+        metric,
+        value,
+        _of_images(descriptors, dataset),
     )
     inner = RunSettings(
         names, splits, seed=seed, device=device, trials=TRIALS if tune else trials_at_most(0)
@@ -182,7 +196,7 @@ def _prepare(
     described = side_by_side([], len(data))
     tables = any(RUNGS[name].input == "table" for name in settings.ladder)
     if data.images is not None and tables:
-        described = _describe_images(data, store)
+        described = _describe_images(data, settings.descriptors, store)
     columns = replace(data, images=None)
     known = bool(data.features) or data.composition is not None
     inputs = Inputs(described, data.images)
@@ -213,12 +227,28 @@ def _prepare(
     )
 
 
-def _describe_images(data: Dataset, store: RunStore) -> Representation:
+def _of_images(names: Sequence[str] | None, data: Dataset) -> tuple[str, ...] | None:
+    """Descriptors that were named; columns and compositions are always described as usual."""
+    only = replace(data, features=(), composition=None)
+    found = descriptors_named(names, only)
+    other = [name for name in found or () if DESCRIPTORS[name].needs != "image"]
+    if other:
+        raise UsageError(
+            "Descriptors of images can be named here, and no others.",
+            got=", ".join(other),
+            hint="plain columns and compositions are described as they are by default",
+        )
+    return found
+
+
+def _describe_images(
+    data: Dataset, names: tuple[str, ...] | None, store: RunStore
+) -> Representation:
     """What images are described by, computed once and stored."""
     key = content_hash(store.header["identity"], "described")
     if not store.finished(key):
         only = replace(data, features=(), composition=None)
-        representer = Representer().fit(only)
+        representer = Representer(names).fit(only)
         staged = store.stage()
         prepare.write_representation(staged, representer.transform(only), representer)
         store.commit(key, f"described-{key[:8]}", staged)

@@ -22,7 +22,8 @@ METRICS_OF: Mapping[Task, tuple[str, ...]] = {
 class CurveSettings:
     """Everything but the data that decides what a learning curve computes.
 
-    ``test`` is the part (below 1) or number of the samples that each repeat holds out; ``wanted``
+    ``descriptors`` names what images are described by (none named: the defaults). ``test`` is the
+    part (below 1) or number of the samples that each repeat holds out; ``wanted``
     the value of ``metric`` that is looked for, if any.
     """
 
@@ -36,6 +37,7 @@ class CurveSettings:
     device: str = "auto"
     metric: str = "mae"
     wanted: float | None = None
+    descriptors: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
@@ -52,7 +54,8 @@ class CurveSettings:
 
     def deciding(self) -> dict[str, Any]:
         """What must agree when a curve is continued; rungs, sizes and repeats may be added."""
-        return {name: getattr(self, name) for name in ("test", "tune", "seed", "splits", "device")}
+        names = ("test", "tune", "seed", "splits", "device", "descriptors")
+        return {name: getattr(self, name) for name in names}
 
 
 def ordered_sizes(sizes: tuple[int, ...] | list[int]) -> tuple[tuple[int, ...], list[str]]:
