@@ -1,6 +1,7 @@
 """The main job on real tables and micrographs: every rung, its three axes, as Markdown tables.
 
     python benchmarks/main_job.py steels|nims|uhcs [--data ../shared/data] [--runs runs]
+        [--ladder ridge,svm] [--descriptors default,micrograph_latents]
 
 Runs are kept and resumed; a second call only prints. For steels the held-out predictions are also
 compared, sample by sample, with those of the published entries of the board.
@@ -27,7 +28,14 @@ CLASSIFICATION = ["accuracy", "balanced_accuracy", "log_loss", "coverage_90", "s
 AXES = ["complexity", "gdf", "faithfulness", "seed_stability", "resample_stability"]
 
 
-def climb(job: str, data: Path, runs: Path, seed: int, ladder: list[str] | None) -> Run:
+def climb(
+    job: str,
+    data: Path,
+    runs: Path,
+    seed: int,
+    ladder: list[str] | None,
+    descriptors: list[str] | None,
+) -> Run:
     """Run one job, or read it if it is there."""
     out = runs / f"{job}-{seed}"
     if job == "steels":
@@ -52,7 +60,8 @@ def climb(job: str, data: Path, runs: Path, seed: int, ladder: list[str] | None)
             left = f", {event.remaining:.0f} s left" if event.remaining else ""
             print(f"  {event.done}/{event.total} {event.unit.name}{left}", flush=True)
 
-    return run(dataset, ladder=ladder or standard, out=out, seed=seed, watch=watch, **options)
+    options |= {"ladder": ladder or standard, "descriptors": descriptors}
+    return run(dataset, out=out, seed=seed, watch=watch, **options)
 
 
 def table(finished: Run) -> str:
@@ -126,11 +135,13 @@ def main() -> None:
     parser.add_argument("job", choices=SEEDS)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--ladder", default=None)
+    parser.add_argument("--ladder", help="rungs, separated by commas")
+    parser.add_argument("--descriptors", help="descriptors, separated by commas")
     given = parser.parse_args()
     ladder = given.ladder.split(",") if given.ladder else None
+    descriptors = given.descriptors.split(",") if given.descriptors else None
     for seed in SEEDS[given.job]:
-        finished = climb(given.job, given.data, given.runs, seed, ladder)
+        finished = climb(given.job, given.data, given.runs, seed, ladder, descriptors)
         print(
             f"\n{given.job}, seed {seed}: {finished.equilibrium.rung} "
             f"({finished.equilibrium.status})\n"
