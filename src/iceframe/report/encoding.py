@@ -57,7 +57,7 @@ def _facts(view: EncodingView) -> list[tuple[str, str]]:
     """What is to be known of the fit, as pairs of a word and a value."""
     facts = [("images", str(len(view.ids))), ("latents", str(len(view.latents)))]
     for name, value in view.record.items():
-        if name != "images":
+        if name not in ("images", "best epoch"):
             facts.append((str(name), number(value)))
     return facts
 
