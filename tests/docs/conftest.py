@@ -70,7 +70,9 @@ def _small_recipe(name: str) -> str:
 def little_work() -> Iterator[None]:
     """Few tuning trials and no worker processes: it is the examples that are tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("iceframe.workflow.settings.TRIALS", {"light": 3, "medium": 1, "heavy": 0})
+        patch.setattr(
+            "iceframe.workflow.settings.TRIALS", {"light": 3, "medium": 1, "heavy": 0, "extreme": 0}
+        )
         patch.setattr("iceframe.workflow.session.MOST_WORKERS", 1)
         yield
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from iceframe.scale.rung import Context, Inputs, Rung
 
 FORMAT = 1
-FOLDS = {"light": 5, "medium": 5, "heavy": 3}
+FOLDS = {"light": 5, "medium": 5, "heavy": 3, "extreme": 3}
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ FORMAT = 1
 
 # Tuning trials and inner folds by effort: a whole search stays under about a minute on one core
 # for 300 samples and 150 columns.
-TRIALS = {"light": 40, "medium": 16, "heavy": 8}
-FOLDS = {"light": 5, "medium": 4, "heavy": 3}
+TRIALS = {"light": 40, "medium": 16, "heavy": 8, "extreme": 3}
+FOLDS = {"light": 5, "medium": 4, "heavy": 3, "extreme": 2}
 
 # A probability of exactly zero would make one sample decide the whole log loss.
 SMALLEST_PROBABILITY = 1e-6

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from iceframe.core.values import Task
-from iceframe.scale.rung import Context, StatefulRung
+from iceframe.scale.rung import Context, Effort, StatefulRung
 
 if TYPE_CHECKING:
     import optuna
@@ -38,7 +38,7 @@ class ImageRung(StatefulRung):
     steps: ClassVar[int] = 400
 
     input: ClassVar[Literal["table", "image"]] = "image"
-    effort: ClassVar[Literal["light", "medium", "heavy"]] = "heavy"
+    effort: ClassVar[Effort] = "heavy"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from iceframe.scale.image_network import ImageClassifier, ImageRegressor

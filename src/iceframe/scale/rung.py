@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from iceframe.core.values import Representation
 
 
+Effort = Literal["light", "medium", "heavy", "extreme"]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What models may look at: the representation's columns and the images, row by row."""
@@ -71,7 +74,8 @@ class Rung(ABC):
     input : ``"table"`` (estimators get float64 ``(n, d)`` with NaN where missing) or ``"image"``
         (estimators get an ``ImageSource`` or float32 ``(n, channels, *grid)``).
     glass_box : whether :meth:`terms` is exact.
-    effort : decides how many tuning trials and GDF replicates are affordable.
+    effort : decides how many tuning trials and GDF replicates are affordable; ``extreme`` where one
+        fit takes minutes.
     trusted : type names, beyond scikit-learn's, that its stored model may contain.
     """
 
@@ -81,7 +85,7 @@ class Rung(ABC):
     reference: ClassVar[str]
     input: ClassVar[Literal["table", "image"]] = "table"
     glass_box: ClassVar[bool] = False
-    effort: ClassVar[Literal["light", "medium", "heavy"]] = "light"
+    effort: ClassVar[Effort] = "light"
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "classification")
     trusted: ClassVar[tuple[str, ...]] = ()
 

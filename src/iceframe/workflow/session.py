@@ -15,6 +15,7 @@ from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
+from iceframe.scale.fitting import TRIALS
 from iceframe.scale.represent import descriptors_named
 from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
@@ -62,7 +63,7 @@ def run(
     floors : what you insist on, ``{"mae": 90}``; see :func:`iceframe.balance.decide`.
     workers : processes; one a core when not given.
     trials : most tuning trials a rung and fold, or that number by effort (``light``, ``medium``,
-        ``heavy``); 0 keeps a rung's default settings.
+        ``heavy``, ``extreme``); 0 keeps a rung's default settings.
     shift : whether to measure the leave-cluster-out error.
     watch : called with a :class:`~iceframe.workflow.execute.Progress` after every step.
 
@@ -260,7 +261,7 @@ class Run:
 
 
 def _trials(asked: int | Mapping[str, int] | None) -> Mapping[str, int]:
-    return asked if isinstance(asked, Mapping) else trials_at_most(asked)
+    return TRIALS | dict(asked) if isinstance(asked, Mapping) else trials_at_most(asked)
 
 
 def _publish(store: RunStore, prepared: Prepared, settings: RunSettings, outcome: Outcome) -> None:

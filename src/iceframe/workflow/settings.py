@@ -39,10 +39,10 @@ class RunSettings:
     shift: bool = True
     descriptors: tuple[str, ...] | None = None
     gdf_replicates: Mapping[str, int] = field(
-        default_factory=lambda: {"light": 16, "medium": 8, "heavy": 3}
+        default_factory=lambda: {"light": 16, "medium": 8, "heavy": 3, "extreme": 2}
     )
     gdf_samples: Mapping[str, int] = field(
-        default_factory=lambda: {"light": 400, "medium": 300, "heavy": 240}
+        default_factory=lambda: {"light": 400, "medium": 300, "heavy": 240, "extreme": 120}
     )
 
     def __post_init__(self) -> None:
@@ -119,7 +119,7 @@ def trials_at_most(most: int | None) -> dict[str, int]:
     """Tuning trials by effort, none above ``most``.
 
     >>> trials_at_most(8)
-    {'light': 8, 'medium': 8, 'heavy': 8}
+    {'light': 8, 'medium': 8, 'heavy': 8, 'extreme': 3}
     """
     if most is None:
         return dict(TRIALS)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from iceframe.scale.encoder import ENCODERS, Encoder
-from iceframe.scale.rung import RUNGS, Context, StatefulRung
+from iceframe.scale.rung import RUNGS, Context, Effort, StatefulRung
 
 PROBE = "Alain & Bengio 2016, https://arxiv.org/abs/1610.01644"
 TUNED = "Kumar et al. 2022, https://arxiv.org/abs/2202.10054"
@@ -25,7 +25,7 @@ class EncoderRung(StatefulRung):
     are those of both trainings."""
 
     input: ClassVar[Literal["table", "image"]] = "image"
-    effort: ClassVar[Literal["light", "medium", "heavy"]] = "heavy"
+    effort: ClassVar[Effort] = "heavy"
     encoder: ClassVar[str]
     tuned: ClassVar[bool]
 

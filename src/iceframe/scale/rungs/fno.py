@@ -6,8 +6,10 @@ answer of this network. References: Li et al. 2021, https://arxiv.org/abs/2010.0
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from iceframe.scale.image_rung import ImageRung
-from iceframe.scale.rung import RUNGS
+from iceframe.scale.rung import RUNGS, Effort
 
 
 @RUNGS.register("fno")
@@ -18,6 +20,7 @@ class FNORung(ImageRung):
     title = "Fourier neural operator"
     summary = "Learned Green operators beside 3-pixel convolutions, and the mean of a local answer."
     reference = "Li et al. 2021, https://arxiv.org/abs/2010.08895"
+    effort: ClassVar[Effort] = "extreme"
     architecture = "spectral"
     learning_rate = 5e-3
     batch_size = 16

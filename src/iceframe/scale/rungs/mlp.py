@@ -7,10 +7,10 @@ prediction. Reference: Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from iceframe.scale.preprocessing import chosen_columns, suggest_blocks
-from iceframe.scale.rung import RUNGS, Context, StatefulRung
+from iceframe.scale.rung import RUNGS, Context, Effort, StatefulRung
 
 if TYPE_CHECKING:
     import optuna
@@ -26,7 +26,7 @@ class MLPRung(StatefulRung):
     title = "Neural network ensemble"
     summary = "Five small fully connected networks on the table, averaged."
     reference = "Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474"
-    effort: ClassVar[Literal["light", "medium", "heavy"]] = "heavy"
+    effort: ClassVar[Effort] = "heavy"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from iceframe.scale.ensemble import EnsembleClassifier, EnsembleRegressor

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from iceframe.scale.rung import RUNGS, Context, StatefulRung
+from iceframe.scale.rung import RUNGS, Context, Effort, StatefulRung
 
 if TYPE_CHECKING:
     import optuna
@@ -29,7 +29,7 @@ class TwoPointPCARung(StatefulRung):
     summary = "Principal components of the two-point statistics in a polynomial ridge regression."
     reference = "Cecen et al. 2018, https://doi.org/10.1016/j.actamat.2017.11.053"
     input: ClassVar[Literal["table", "image"]] = "image"
-    effort: ClassVar[Literal["light", "medium", "heavy"]] = "medium"
+    effort: ClassVar[Effort] = "medium"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from iceframe.scale.two_point_regression import TwoPointClassifier, TwoPointRegressor

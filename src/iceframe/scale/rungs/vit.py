@@ -6,8 +6,10 @@ from hundreds of images. Reference: Dosovitskiy et al. 2021, https://arxiv.org/a
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from iceframe.scale.image_rung import ImageRung
-from iceframe.scale.rung import RUNGS
+from iceframe.scale.rung import RUNGS, Effort
 
 
 @RUNGS.register("vit")
@@ -18,6 +20,7 @@ class TransformerRung(ImageRung):
     title = "Vision transformer"
     summary = "Patches of the image as tokens, four blocks of attention, the mean token."
     reference = "Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929"
+    effort: ClassVar[Effort] = "extreme"
     architecture = "transformer"
     learning_rate = 2e-3
     epochs = 50

@@ -11,7 +11,8 @@ from iceframe.core.values import Task
 from iceframe.measure.metrics import METRICS
 
 SIZES = (16, 32, 64, 128, 256, 512, 1000, 2000)
-TRIALS = {"light": 12, "medium": 6, "heavy": 3}  # a curve fits each rung some forty times
+# A curve fits each rung some forty times.
+TRIALS = {"light": 12, "medium": 6, "heavy": 3, "extreme": 0}
 METRICS_OF: Mapping[Task, tuple[str, ...]] = {
     "regression": ("mae", "rmse", "r2"),
     "classification": ("balanced_accuracy", "accuracy", "log_loss"),
