@@ -20,6 +20,7 @@ from iceframe.core.errors import InputError, UsageError
 from iceframe.ingest import read
 from iceframe.measure.fidelity import regression_scores
 from iceframe.measure.learning_curve import mean_interval
+from iceframe.scale.rung import RUNGS
 from iceframe.scale.rungs.ridge import RidgeRung
 from iceframe.scale.rungs.tree import TreeRung
 from iceframe.workflow.execute import Progress
@@ -29,6 +30,7 @@ from iceframe.workflow.learning_curve.settings import goal, ordered_sizes
 from iceframe.workflow.learning_curve.subsets import make_pools
 from iceframe.workflow.session import open_run
 from iceframe.workflow.session import run as run_ladder
+from iceframe.workflow.settings import rungs_named
 
 Frames = Callable[..., pd.DataFrame]
 Go = Callable[..., LearningCurve]
@@ -420,18 +422,31 @@ def test_where_nothing_works_it_says_so(
         curve_of(alloys(), ladder=["tree"])
 
 
-def test_supervision_that_is_not_there_is_named_and_the_others_go_on(
-    curve_of: Go, rng: np.random.Generator
+def test_supervision_that_is_not_there_is_refused_before_anything_is_computed(
+    curve_of: Go, rng: np.random.Generator, tmp_path: Path
 ) -> None:
-    pixels = (rng.random((24, 1, 12, 12)) < rng.uniform(0.2, 0.8, (24, 1, 1, 1))).astype(np.float32)
+    pixels = rng.random((24, 1, 12, 12)).astype(np.float32)
     table = pd.DataFrame({"k": pixels.mean(axis=(1, 2, 3))}, index=[f"m{i}" for i in range(24)])
     data = Dataset(table, "k", "regression", images=ArrayImages(pixels))
-    found = curve_of(data, None, ladder=["mean", "sobolev_cnn"], sizes=[4, 8], repeats=2)
-    (failure,) = found.failures
-    assert failure["rung"] == "sobolev_cnn"
-    assert failure["sizes"] == [4, 8]
-    assert "without the target's sensitivity" in failure["message"]
-    assert set(found.curve["rung"]) == {"mean"}
+    with pytest.raises(InputError, match="without the target's sensitivity"):
+        curve_of(data, None, ladder=["mean", "sobolev_cnn"], sizes=[4], out=tmp_path / "curve")
+    assert not (tmp_path / "curve").exists()
+
+
+def test_the_ladder_of_images_holds_the_rungs_that_can_look_at_them(
+    rng: np.random.Generator,
+) -> None:
+    def named(side: int, **more: Any) -> set[str]:
+        pixels = rng.random((12, 1, side, side)).astype(np.float32)
+        table = pd.DataFrame({"k": pixels.mean(axis=(1, 2, 3))}, index=[str(i) for i in range(12)])
+        images = ArrayImages(pixels, **{name: value * pixels for name, value in more.items()})
+        data = Dataset(table, "k", "regression", images=images)
+        return set(rungs_named(["mean", "images"], data))
+
+    small, large, taught = named(16), named(32), named(16, derivatives=1.0)
+    assert {"mean", "cnn", "vit", "vae_probe"} <= small
+    assert large - small == {"micrographs_probe", "micrographs_tuned"}
+    assert taught - small == {n for n in RUNGS.names() if n.startswith("sobolev_")}
 
 
 def test_a_subset_of_one_class_is_a_failure_of_its_repeat(

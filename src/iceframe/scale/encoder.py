@@ -70,6 +70,10 @@ class Encoder(ABC):
 
     format_: ImageFormat
 
+    @classmethod  # noqa: B027
+    def check_images(cls, shape: tuple[int, ...]) -> None:
+        """Raise an ``InputError`` where images ``(channels, *grid)`` can never be encoded."""
+
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON values."""

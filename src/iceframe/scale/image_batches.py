@@ -132,14 +132,13 @@ class Augmentation:
             half = _coin(len(x), generator)
             flips[:, a] ^= half
             flips[:, b] ^= half
-        if "flip" in self.symmetries:
-            for axis in axes:
-                flips[:, axis] ^= _coin(len(x), generator)
-        if not flips.any() and "translate" not in self.symmetries:
+        if not self.symmetries & {"flip", "translate"} and not flips.any():
             return x
         # One look-up for all axes: where in its flattened image each pixel comes from.
         origin = torch.zeros(len(x), *(1 for _ in axes), dtype=torch.int64)
         for axis in axes:
+            if "flip" in self.symmetries:
+                flips[:, axis] ^= _coin(len(x), generator)
             place = self._positions(x.shape[axis], flips[:, axis], generator)
             view = [len(x), *(-1 if other == axis else 1 for other in axes)]
             origin = origin * x.shape[axis] + place.view(view)

@@ -17,6 +17,8 @@ from iceframe.scale.rung import Context, Effort, StatefulRung
 if TYPE_CHECKING:
     import optuna
 
+    from iceframe.core.dataset import ImageSource
+
 # Nobody waits for more passes than this, however few the samples.
 MOST_EPOCHS = 400
 
@@ -35,7 +37,7 @@ class ImageRung(StatefulRung):
     batch_size: ClassVar[int] = 32
     learning_rate: ClassVar[float] = 1e-2
     epochs: ClassVar[int] = 50
-    steps: ClassVar[int] = 400
+    steps: ClassVar[int] = 375
 
     input: ClassVar[Literal["table", "image"]] = "image"
     effort: ClassVar[Effort] = "heavy"
@@ -78,6 +80,12 @@ class Supervised:
     weight: ClassVar[float] = 3.0
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
     learning_rate: ClassVar[float]
+
+    @classmethod
+    def check_images(cls, images: ImageSource) -> None:
+        from iceframe.scale.sobolev import supervised
+
+        supervised(images)
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         settings = {"sobolev": self.weight, **settings, "alone": True}

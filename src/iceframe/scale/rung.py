@@ -89,6 +89,10 @@ class Rung(ABC):
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "classification")
     trusted: ClassVar[tuple[str, ...]] = ()
 
+    @classmethod  # noqa: B027
+    def check_images(cls, images: ImageSource) -> None:
+        """Raise an ``InputError`` where this rung can never be fitted to such images."""
+
     @abstractmethod
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         """An unfitted scikit-learn style estimator for these settings.

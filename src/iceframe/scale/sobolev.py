@@ -50,6 +50,22 @@ def sobolev_loss(value: Loss, weight: float) -> Loss:
     return loss
 
 
+def supervised(source: ImageSource) -> SupervisedImages:
+    """The source, as one that knows sensitivities.
+
+    Raises
+    ------
+    InputError : it knows none.
+    """
+    if isinstance(source, SupervisedImages) and source.supervised:
+        return source
+    raise InputError(
+        "These images come without the target's sensitivity to their pixels.",
+        hint="simulate two-phase structures with `sensitivities: true`, or leave out the "
+        "rungs that are supervised by them",
+    )
+
+
 def gradient_batches(source: ImageSource, factor: int) -> ImageBatches:
     """The sensitivities of a source, by position, at the size that the network sees.
 
@@ -60,14 +76,9 @@ def gradient_batches(source: ImageSource, factor: int) -> ImageBatches:
     ------
     InputError : the source knows no sensitivities, or holds some that are not finite.
     """
-    if not isinstance(source, SupervisedImages) or not source.supervised:
-        raise InputError(
-            "These images come without the target's sensitivity to their pixels.",
-            hint="simulate two-phase structures with `sensitivities: true`, or leave out the "
-            "rungs that are supervised by them",
-        )
+    taught = supervised(source)
     parts = [
-        source.gradients(np.arange(start, min(start + READ_BATCH, len(source))))
+        taught.gradients(np.arange(start, min(start + READ_BATCH, len(source))))
         for start in range(0, len(source), READ_BATCH)
     ]
     values = np.concatenate(parts)

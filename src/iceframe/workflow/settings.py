@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from iceframe.core.dataset import Dataset
-from iceframe.core.errors import UsageError
+from iceframe.core.errors import InputError, UsageError
 from iceframe.core.values import Task
 from iceframe.scale.fitting import TRIALS
 
@@ -69,7 +70,8 @@ def rungs_named(ladder: Iterable[str] | None, data: Dataset) -> tuple[str, ...]:
 
     Raises
     ------
-    UsageError : an unknown rung, or one that cannot work on this data.
+    UsageError : an unknown rung, or one that does not do this task or needs what is not there.
+    InputError : a rung that cannot look at such images.
     """
     usual = TABLE_LADDER if data.images is None else IMAGE_LADDER
     found: list[str] = []
@@ -80,20 +82,17 @@ def rungs_named(ladder: Iterable[str] | None, data: Dataset) -> tuple[str, ...]:
 
 
 def _image_rungs(data: Dataset) -> list[str]:
-    from iceframe.core.dataset import SupervisedImages
-    from iceframe.scale.image_rung import Supervised
     from iceframe.scale.rung import RUNGS
 
     if data.images is None:
         raise UsageError("The ladder 'images' needs images, and this data set has none.")
-    images, task = data.images, data.task or "regression"
-    taught = isinstance(images, SupervisedImages) and images.supervised
-    return [
-        name
-        for name, rung in RUNGS.items()
-        if rung.input == "image" and task in rung.tasks
-        if taught or not issubclass(rung, Supervised)
-    ]
+    found = []
+    for name, rung in RUNGS.items():
+        if rung.input == "image" and (data.task or "regression") in rung.tasks:
+            with suppress(InputError):
+                rung.check_images(data.images)
+                found.append(name)
+    return found
 
 
 def check_ladder(ladder: tuple[str, ...], data: Dataset) -> None:
@@ -113,6 +112,8 @@ def check_ladder(ladder: tuple[str, ...], data: Dataset) -> None:
             raise UsageError(
                 f"The rung '{name}' does not do {task}.", allowed=", ".join(rung.tasks)
             )
+        if rung.input == "image" and data.images is not None:
+            rung.check_images(data.images)
 
 
 def trials_at_most(most: int | None) -> dict[str, int]:

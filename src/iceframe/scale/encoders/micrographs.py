@@ -115,7 +115,7 @@ class Micrographs(Encoder):
         source = as_images(images, kind, periodic)
         if not len(source):
             raise InputError("There is no image to learn the format from.")
-        self._require_pictures(tuple(source.shape))
+        self.check_images(tuple(source.shape))
         found = ImageFormat.of(source)
         Fields(source, found).read([0])  # pixels that are no numbers are told now
         return self.for_format(found)
@@ -127,7 +127,7 @@ class Micrographs(Encoder):
         ------
         InputError : volumes, or images below 32 pixels a side.
         """
-        self._require_pictures(found.shape)
+        self.check_images(found.shape)
         self._prepare(found, packaged_weights())
         self.format_ = found
         return self
@@ -202,7 +202,8 @@ class Micrographs(Encoder):
         self.factor_ = int(factor)
         self.centre_, self.width_ = np.zeros(len(found.fields)), np.ones(len(found.fields))
 
-    def _require_pictures(self, shape: tuple[int, ...]) -> None:
+    @classmethod
+    def check_images(cls, shape: tuple[int, ...]) -> None:
         if len(shape) == 3 and min(shape[1:]) >= LEAST_SIDE:
             return
         raise InputError(

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from iceframe.scale.encoder import ENCODERS, Encoder
 from iceframe.scale.rung import RUNGS, Context, Effort, StatefulRung
+
+if TYPE_CHECKING:
+    from iceframe.core.dataset import ImageSource
 
 PROBE = "Alain & Bengio 2016, https://arxiv.org/abs/1610.01644"
 TUNED = "Kumar et al. 2022, https://arxiv.org/abs/2202.10054"
@@ -28,6 +31,10 @@ class EncoderRung(StatefulRung):
     effort: ClassVar[Effort] = "heavy"
     encoder: ClassVar[str]
     tuned: ClassVar[bool]
+
+    @classmethod
+    def check_images(cls, images: ImageSource) -> None:
+        ENCODERS[cls.encoder].check_images(tuple(images.shape))
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from iceframe.scale import encoder_probe
