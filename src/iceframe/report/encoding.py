@@ -42,6 +42,7 @@ def render(view: EncodingView) -> str:
     maps = [latent_map(view, colouring) for colouring in view.colourings or (None,)]
     return render_page(
         "encoding.html",
+        created=view.created,
         view=view,
         facts=_facts(view),
         traversals=traversals(view),

@@ -49,6 +49,7 @@ def render(view: CurveView) -> str:
     """The page as text."""
     return render_page(
         "learning_curve.html",
+        created=view.created,
         view=view,
         headline=headline(view),
         goal=goal_text(view),

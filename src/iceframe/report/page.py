@@ -45,19 +45,22 @@ def render(summary: Summary, drawings: Drawings) -> str:
     """The page as text."""
     return render_page(
         "report.html",
+        created=summary.created,
         report=summary,
         drawings=drawings,
         glossary=[*GLOSSARY.items(), *((w.label, w.tip) for w in METRICS.values() if w.tip)],
     )
 
 
-def render_page(name: str, **content: Any) -> str:
-    """A page with plots, by the name of its template: style, script and library are inside."""
+def render_page(name: str, *, created: str, **content: Any) -> str:
+    """A page with plots, by the name of a template that extends ``page.html``; style, script and
+    library are inside. ``created`` is when its numbers were made."""
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     library, script = get_plotlyjs(), asset("report.js")
     return template(name).render(
+        created=created,
         style=Markup(asset("report.css")),
         library=Markup(library),
         script=Markup(script),

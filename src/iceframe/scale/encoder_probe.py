@@ -37,6 +37,7 @@ from iceframe.scale.encoder_trunk import (
 from iceframe.scale.fitting import inner_splits, loss
 from iceframe.scale.image_batches import as_source, reduce
 from iceframe.scale.image_network import ImageClassifier, ImageRegressor, WholeModel
+from iceframe.scale.log_odds import SoftmaxAnswers, logistic_scores
 from iceframe.scale.named_factors import named_factors
 from iceframe.scale.training import isolated
 
@@ -292,7 +293,7 @@ class _Regression:
         return outputs if self.several_ else outputs[:, 0]
 
 
-class _Classification:
+class _Classification(SoftmaxAnswers):
     task: Task = "classification"
     random_state: int | None
 
@@ -302,21 +303,7 @@ class _Classification:
         self.classes_, codes = np.unique(y, return_inverse=True)
         strength = _strength(z, codes, int(self.random_state or 0))
         model = LogisticRegression(C=strength, max_iter=5000).fit(z, codes)
-        weights, intercept = model.coef_, model.intercept_
-        if len(self.classes_) == 2:  # log-odds of the second class against none
-            weights = np.concatenate([np.zeros_like(weights), weights])
-            intercept = np.concatenate([np.zeros_like(intercept), intercept])
-        return weights, intercept
-
-    def predict_proba(self, X: ImageSource | np.ndarray) -> np.ndarray:
-        """Probabilities ``(n, k)`` in the order of ``classes_``."""
-        from scipy.special import softmax
-
-        return np.asarray(softmax(self._outputs(X), axis=1))  # type: ignore[attr-defined]
-
-    def predict(self, X: ImageSource | np.ndarray) -> np.ndarray:
-        """The most probable class of each image ``(n,)``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return logistic_scores(model)
 
 
 class ProbeRegressor(_Regression, RegressorMixin, _EncoderModel):

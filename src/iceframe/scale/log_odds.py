@@ -9,7 +9,12 @@ https://doi.org/10.1111/j.2517-6161.1982.tb01195.x.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 
 def against_others(scores: np.ndarray) -> np.ndarray:
@@ -38,3 +43,31 @@ def log_odds(probabilities: np.ndarray) -> np.ndarray:
 def binary_scores(scores: np.ndarray) -> np.ndarray:
     """Contributions ``(...)`` to the logit of class 1 as scores of both classes ``(..., 2)``."""
     return np.stack([np.zeros_like(scores), scores], axis=-1)
+
+
+def logistic_scores(model: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:
+    """Weights ``(k, p)`` and intercepts ``(k,)`` of a fitted logistic regression, one row a class.
+
+    Of two classes scikit-learn keeps one row, the log-odds of the second: the first scores 0.
+    """
+    weights, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        weights = np.concatenate([np.zeros_like(weights), weights])
+        intercept = np.concatenate([np.zeros_like(intercept), intercept])
+    return weights, intercept
+
+
+class SoftmaxAnswers:
+    """Classifiers whose ``_outputs(X)`` ``(n, k)`` are scores under a softmax of ``classes_``."""
+
+    classes_: np.ndarray
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities ``(n, k)`` in the order of ``classes_``."""
+        from scipy.special import softmax
+
+        return np.asarray(softmax(self._outputs(X), axis=1))  # type: ignore[attr-defined]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each sample ``(n,)``."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -28,6 +28,7 @@ from iceframe.core.dataset import ImageSource
 from iceframe.core.errors import InputError
 from iceframe.scale.image_batches import READ_BATCH, as_source, reduce, reduction
 from iceframe.scale.image_network import WholeModel
+from iceframe.scale.log_odds import SoftmaxAnswers, logistic_scores
 
 # Components that are kept for a fit; how many of them the polynomial uses is a setting.
 MOST_COMPONENTS = 40
@@ -282,7 +283,7 @@ class TwoPointRegressor(RegressorMixin, _TwoPointModel):
         return answers[:, 0] if len(self.weights_) == 1 else answers
 
 
-class TwoPointClassifier(ClassifierMixin, _TwoPointModel):
+class TwoPointClassifier(SoftmaxAnswers, ClassifierMixin, _TwoPointModel):
     """Logistic regression on the same terms."""
 
     task = "classification"
@@ -296,18 +297,4 @@ class TwoPointClassifier(ClassifierMixin, _TwoPointModel):
             self.intercept_ = np.zeros(1)
             return
         model = LogisticRegression(C=1.0 / self.penalty, max_iter=3000).fit(terms, y)
-        weights, intercept = model.coef_, model.intercept_
-        if len(self.classes_) == 2:  # log-odds of the second class against none
-            weights = np.concatenate([np.zeros_like(weights), weights])
-            intercept = np.concatenate([np.zeros_like(intercept), intercept])
-        self.weights_, self.intercept_ = weights, intercept
-
-    def predict_proba(self, X: ImageSource | np.ndarray) -> np.ndarray:
-        """Probabilities ``(n, k)`` in the order of ``classes_``."""
-        from scipy.special import softmax
-
-        return np.asarray(softmax(self._outputs(X), axis=1))
-
-    def predict(self, X: ImageSource | np.ndarray) -> np.ndarray:
-        """The most probable class of each image ``(n,)``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        self.weights_, self.intercept_ = logistic_scores(model)
