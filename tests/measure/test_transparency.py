@@ -11,6 +11,7 @@ from scipy import stats
 
 from iceframe.measure import transparency
 from iceframe.measure.attribution import attribute
+from iceframe.measure.explainers.shapley import shapley_values
 from iceframe.scale.fitting import context_for, fit
 from iceframe.scale.rung import RUNGS
 
@@ -88,7 +89,7 @@ def test_noise_explained_by_two_seeds_disagrees(rng, table):
     inputs, y = table(rng.normal(size=(60, 6))), rng.normal(size=60)
     rung, about = RUNGS["extra_trees"](), context_for(inputs, "regression")
     test = inputs.take(np.arange(10))
-    first = attribute(fit(rung, {}, inputs, y, about), test, inputs, permutations=8)
+    first = shapley_values(fit(rung, {}, inputs, y, about), test, inputs, permutations=8)
     halves = transparency.resample_stability(rung, {}, inputs, y, about, first, test)
     assert halves.mean() < 0.8
 

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 
 from iceframe.core.seeds import derive_seed, generator
-from iceframe.measure.attribution import Attributions, attribute, comparable
+from iceframe.measure.attribution import attribute
+from iceframe.measure.explainer import Attributions
+from iceframe.measure.model_flips import comparable
 
 if TYPE_CHECKING:
     from iceframe.scale.rung import Context, Inputs, Rung

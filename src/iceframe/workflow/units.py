@@ -18,7 +18,7 @@ from iceframe.core.files import read_json, write_json
 from iceframe.core.seeds import derive_seed, generator
 from iceframe.core.values import Explanation
 from iceframe.measure import transparency
-from iceframe.measure.attribution import attribute, comparable, flips, model_function
+from iceframe.measure.attribution import attribute
 from iceframe.measure.complexity import (
     Estimate,
     effective_features,
@@ -26,6 +26,8 @@ from iceframe.measure.complexity import (
     non_additivity,
 )
 from iceframe.measure.conformal import Conformal, calibrate
+from iceframe.measure.model_flips import comparable, flips
+from iceframe.measure.table_model import model_function
 from iceframe.scale.fitting import Fitted, fit, tune
 from iceframe.scale.rung import RUNGS, Context, Rung
 from iceframe.workflow.examples import as_row, example_of

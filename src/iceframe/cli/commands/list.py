@@ -16,6 +16,8 @@ KINDS = {
     "readers": ("iceframe.ingest.readers", "READERS"),
     "generators": ("iceframe.physics.generator", "GENERATORS"),
     "encoders": ("iceframe.scale.encoder", "ENCODERS"),
+    "explainers": ("iceframe.measure.explainer", "EXPLAINERS"),
+    "metrics": ("iceframe.measure.metrics", "METRICS"),
 }
 
 
@@ -24,7 +26,8 @@ def list_entries(
     kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
-    """List what can be used: rungs, descriptors, readers, generators, encoders.
+    """List what can be used: rungs, descriptors, readers, generators, encoders,
+    explainers, metrics.
 
     Example: [bold]iceframe list rungs[/bold]
     """

@@ -7,21 +7,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from iceframe.core.dataset import ArrayImages
-from iceframe.measure.attribution import (
-    GRADIENTS,
-    SHAPLEY,
-    TERMS,
-    attribute,
-    comparable,
-    flips,
-    mean_image,
-    model_function,
-    patch_boxes,
-    patch_sums,
-)
+from iceframe.measure.attribution import attribute
+from iceframe.measure.explainers.shapley import shapley_values
+from iceframe.measure.model_flips import flips
+from iceframe.measure.table_model import model_function
 from iceframe.scale.fitting import Fitted, context_for, fit
-from iceframe.scale.rung import RUNGS, Context, Rung
+from iceframe.scale.rung import RUNGS
 
 
 @pytest.fixture
@@ -56,9 +47,9 @@ def test_shapley_values_agree_with_all_orders(rng, table, known):
         return x[:, 0] * x[:, 1] + np.sin(x[:, 2])
 
     x, rows = rng.normal(size=(4, 3)), rng.normal(size=(8, 3))
-    result = attribute(known(f), table(x), table(rows), permutations=600)
+    result = shapley_values(known(f), table(x), table(rows), permutations=600)
     expected = [_shapley_by_hand(f, sample, rows) for sample in x]
-    assert result.method == SHAPLEY
+    assert result.method == "interventional Shapley values"
     np.testing.assert_allclose(result.values, expected, atol=0.15)
     np.testing.assert_allclose(result.prediction, f(x))
     np.testing.assert_allclose(result.baseline, f(rows).mean())
@@ -67,7 +58,9 @@ def test_shapley_values_agree_with_all_orders(rng, table, known):
 def test_a_linear_model_is_exact_when_every_row_is_used_equally(rng, table, known):
     weights = np.array([1.0, -2.0, 0.0, 0.5])
     x, rows = rng.normal(size=(5, 4)), rng.normal(size=(16, 4))
-    result = attribute(known(lambda x: 3.0 + x @ weights), table(x), table(rows), permutations=32)
+    result = shapley_values(
+        known(lambda x: 3.0 + x @ weights), table(x), table(rows), permutations=32
+    )
     np.testing.assert_allclose(result.values, weights * (x - rows.mean(0)), atol=1e-6)
     assert np.all(result.gap < 1e-5)  # Captum adds in single precision
     moved = flips(known(lambda x: 3.0 + x @ weights), table(x), table(rows))
@@ -77,7 +70,7 @@ def test_a_linear_model_is_exact_when_every_row_is_used_equally(rng, table, know
 def test_the_gap_is_what_the_values_fail_to_add_up_to(rng, table, known):
     x, rows = rng.normal(size=(20, 3)), rng.normal(size=(8, 3))
     model = known(lambda x: np.exp(x).sum(1))
-    uneven, even = (attribute(model, table(x), table(rows), permutations=p) for p in (12, 16))
+    uneven, even = (shapley_values(model, table(x), table(rows), permutations=p) for p in (12, 16))
     assert np.median(uneven.gap) > 0.01  # half of the rows were used twice
     np.testing.assert_allclose(even.gap, 0, atol=1e-3)
     change = uneven.prediction - uneven.baseline
@@ -88,7 +81,7 @@ def test_few_permutations_use_few_background_rows_and_say_so(rng, table, known):
     weights = np.array([1.0, -1.0])
     x, rows = rng.normal(size=(4, 2)), rng.normal(size=(50, 2))
     model = known(lambda x: x @ weights)
-    result = attribute(model, table(x), table(rows), permutations=5)
+    result = shapley_values(model, table(x), table(rows), permutations=5)
     used = x[0] - result.values[0] / weights  # the mean of the rows that were used
     assert result.baseline[0] == pytest.approx(used @ weights, abs=1e-5)
     assert not np.allclose(used, rows.mean(0), atol=0.01)
@@ -108,7 +101,7 @@ def test_missing_values_reach_the_model_as_missing(rng, table, known):
 
     x = np.array([[np.nan, 1.0], [0.0, 1.0]])
     rows = np.zeros((4, 2))
-    result = attribute(known(f), table(x), table(rows), permutations=8)
+    result = shapley_values(known(f), table(x), table(rows), permutations=8)
     np.testing.assert_allclose(result.values, [[10, 1], [0, 1]])
     np.testing.assert_allclose(flips(known(f), table(x), table(rows)), [[10, 1], [0, 1]])
 
@@ -120,11 +113,11 @@ def test_the_probability_of_the_predicted_class_is_explained(table, known):
 
     x, rows = np.array([[2.0, 5.0], [-2.0, 5.0]]), np.zeros((4, 2))
     model = known(f, "classification", 2)
-    result = attribute(model, table(x), table(rows), permutations=4)
+    result = shapley_values(model, table(x), table(rows), permutations=4)
     assert result.target.tolist() == [1, 0]
     assert np.all(result.values[:, 0] > 0.3)  # both speak for the class that was predicted
     assert np.all(result.values[:, 1] == 0)
-    other = attribute(model, table(x), table(rows), permutations=4, codes=np.array([0, 0]))
+    other = shapley_values(model, table(x), table(rows), permutations=4, codes=np.array([0, 0]))
     np.testing.assert_allclose(other.values[0], -result.values[0])
     assert [e.target for e in result.explanations("phase", ("bcc", "fcc"))] == ["fcc", "bcc"]
     assert np.all(flips(model, table(x), table(rows))[:, 0] > 0.3)
@@ -136,12 +129,12 @@ def test_the_same_seed_gives_the_same_and_torch_is_left_alone(rng, table, known)
     x, rows = rng.normal(size=(3, 5)), rng.normal(size=(9, 5))
     model = known(lambda x: np.prod(x, axis=1))
     torch.manual_seed(5)
-    first = attribute(model, table(x), table(rows), permutations=6, seed=1)
+    first = shapley_values(model, table(x), table(rows), permutations=6, seed=1)
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(1))
-    again = attribute(model, table(x), table(rows), permutations=6, seed=1)
-    other = attribute(model, table(x), table(rows), permutations=6, seed=2)
+    again = shapley_values(model, table(x), table(rows), permutations=6, seed=1)
+    other = shapley_values(model, table(x), table(rows), permutations=6, seed=2)
     np.testing.assert_array_equal(first.values, again.values)
     assert not np.array_equal(first.values, other.values)
 
@@ -158,7 +151,7 @@ def test_terms_of_every_glass_box_add_up(rng, table, name, task):
     inputs = table(x)
     fitted = fit(RUNGS[name](), {}, inputs, y, context_for(inputs, task, n_classes=k))
     result = attribute(fitted, inputs.take(np.arange(20)), inputs)
-    assert result.method == TERMS
+    assert result.method == "exact terms"
     assert result.names == ("x0", "x1", "x2")
     assert np.nanmax(result.gap, initial=0) < 1e-6
     if name != "mean":
@@ -187,128 +180,3 @@ def test_a_black_box_of_the_registry_is_explained(rng, table):
     function = model_function(fitted, inputs)
     assert function is not None
     np.testing.assert_allclose(function(x), fitted.predict(inputs))
-
-
-# -- images ----------------------------------------------------------------------------------------
-
-
-class PixelRung(Rung):
-    """A known torch module of the pixels."""
-
-    name, title, summary, reference = "pixels", "Pixels", "for tests", "none"
-    input = "image"
-
-    def __init__(self, module):
-        self.module = module
-
-    def build(self, settings, context):
-        return PixelEstimator(self.module, context.n_classes)
-
-    def parameters(self, estimator):
-        return 0
-
-
-class PixelEstimator:
-    def __init__(self, module, n_classes):
-        self.module, self.classes_ = module, np.arange(n_classes)
-
-    def torch_model(self):
-        return self.module
-
-    def _outputs(self, source):
-        import torch
-
-        values = source.read(np.arange(len(source))) if hasattr(source, "read") else source
-        with torch.no_grad():
-            return self.module(torch.from_numpy(np.asarray(values)))
-
-    def predict(self, source):
-        return self._outputs(source).numpy()[:, 0]
-
-    def predict_proba(self, source):
-        return self._outputs(source).softmax(1).numpy()
-
-
-def _pixels(module, task="regression", n_classes=0):
-    rung = PixelRung(module)
-    about = Context(task=task, n_samples=0, n_features=0, n_classes=n_classes)
-    return Fitted(rung, {}, about, rung.build({}, about))
-
-
-def _linear(weights):
-    import torch
-
-    class Linear(torch.nn.Module):
-        def forward(self, x):
-            return torch.einsum("nchw,chwk->nk", x, torch.from_numpy(weights).float())
-
-    return Linear()
-
-
-def test_integrated_gradients_of_a_linear_model_are_exact(rng, images):
-    weights = rng.normal(size=(2, 9, 7, 1))
-    values, background = rng.random((5, 2, 9, 7)), rng.random((11, 2, 9, 7))
-    fitted = _pixels(_linear(weights))
-    result = attribute(fitted, images(values), images(background))
-    expected = (weights[..., 0] * (values - background.mean(0))).sum(1)
-    assert result.method == GRADIENTS
-    assert result.values.shape == (5, 9, 7)
-    np.testing.assert_allclose(result.values, expected, atol=1e-4)
-    assert np.all(result.gap < 1e-4)
-    np.testing.assert_allclose(
-        comparable(result, 4),
-        flips(fitted, images(values), images(background), patches=4),
-        atol=1e-4,
-    )
-
-
-def test_integrated_gradients_explain_the_logit_of_the_predicted_class(rng, images):
-    weights = rng.normal(size=(1, 4, 4, 3))
-    values, background = rng.random((6, 1, 4, 4)), rng.random((4, 1, 4, 4))
-    fitted = _pixels(_linear(weights), "classification", 3)
-    result = attribute(fitted, images(values), images(background))
-    logits = np.einsum("nchw,chwk->nk", values, weights)
-    np.testing.assert_array_equal(result.target, logits.argmax(1))
-    np.testing.assert_allclose(result.prediction, logits.max(1), rtol=1e-5)
-
-
-def test_a_kinked_model_shows_its_gap(rng, images):
-    import torch
-
-    class Kinked(torch.nn.Module):
-        def forward(self, x):
-            return torch.sigmoid(400 * (x.mean((1, 2, 3)) - 0.7515))[:, None]
-
-    values, background = np.full((1, 1, 4, 4), 0.76), np.zeros((2, 1, 4, 4))
-    result = attribute(_pixels(Kinked()), images(values), images(background))
-    assert result.gap[0] > 0.01
-
-
-def test_the_registered_image_rung_is_explained(rng, images):
-    values = rng.random((24, 1, 12, 12))
-    inputs = images(values)
-    about = context_for(inputs, "regression")
-    fitted = fit(RUNGS["cnn"](), {}, inputs, values.mean((1, 2, 3)) * 100, about)
-    result = attribute(fitted, inputs.take(np.arange(3)), inputs)
-    assert result.values.shape == (3, 12, 12)
-    np.testing.assert_allclose(
-        result.prediction, fitted.predict(inputs.take(np.arange(3))), rtol=1e-4
-    )
-    assert np.all(result.gap < 0.2)
-    assert flips(fitted, inputs.take(np.arange(2)), inputs).shape == (2, 64)
-    assert model_function(fitted, inputs) is None
-
-
-def test_the_mean_image_is_read_in_batches(rng):
-    values = rng.random((150, 1, 3, 3)).astype(np.float32)
-    np.testing.assert_allclose(mean_image(ArrayImages(values)), values.mean(0), rtol=1e-5)
-
-
-@pytest.mark.parametrize("grid", [(8, 8), (7, 5), (3, 2), (4, 6, 5)])
-def test_patches_cover_every_pixel_once(rng, grid):
-    seen = np.zeros(grid, int)
-    for box in patch_boxes(grid, 4):
-        seen[box] += 1
-    assert np.all(seen == 1)
-    maps = rng.normal(size=(2, *grid))
-    np.testing.assert_allclose(patch_sums(maps, 4).sum(1), maps.reshape(2, -1).sum(1))
