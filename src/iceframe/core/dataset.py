@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from iceframe.core.hashing import content_hash
-from iceframe.core.values import Sample, Task
+from iceframe.core.values import Law, Sample, Task
 
 
 @runtime_checkable
@@ -135,7 +135,8 @@ class Dataset:
     model may use; ``composition`` names a formula column; ``images`` are aligned with the rows.
     ``groups`` maps a role (``specimen``, ``material_class``, or a user's own) to a column.
     ``layout`` tells how it was stored (``table``, ``matbench``, ``image-folder``, ``arrays``).
-    ``recipe`` holds the options that read it, so that a run can read it again.
+    ``recipe`` holds the options that read it, so that a run can read it again. ``law`` is the
+    physics that makes the target from the phases of the images, where it is known.
     """
 
     table: pd.DataFrame
@@ -151,6 +152,7 @@ class Dataset:
     layout: str = "table"
     notes: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    law: Law | None = None
 
     def __post_init__(self) -> None:
         if self.images is not None and len(self.images) != len(self.table):

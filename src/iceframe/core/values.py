@@ -42,6 +42,26 @@ class Microstructure:
 
 
 @dataclass(frozen=True)
+class Law:
+    """The physics that makes a target from phases: an effective property of known phases.
+
+    ``kind``: ``elasticity`` (``constants``: ``young`` and ``poisson``) or ``conductivity``
+    (``values``), one number a phase. ``component``: of the effective tensor, such as ``C11``.
+    ``state``: ``plane strain`` or ``plane stress``, for elasticity in two dimensions.
+    """
+
+    kind: Literal["elasticity", "conductivity"]
+    constants: Mapping[str, tuple[float, ...]]
+    component: str
+    state: Literal["plane strain", "plane stress"] = "plane strain"
+
+    @property
+    def phases(self) -> int:
+        """How many phases it knows."""
+        return len(next(iter(self.constants.values())))
+
+
+@dataclass(frozen=True)
 class Sample:
     """One row: what is known of one sample."""
 

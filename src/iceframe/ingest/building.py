@@ -14,7 +14,7 @@ import pandas as pd
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
-from iceframe.core.values import Task
+from iceframe.core.values import Law, Task
 from iceframe.ingest.assembly import assemble_table, settle_ids
 from iceframe.ingest.columns import Column, interpret
 from iceframe.ingest.compositions import unparsable
@@ -62,6 +62,7 @@ def build(found: Found, options: Options, name: str, source: str, notes: list[st
     roles = _roles(columns, usable, found, options, notes)
     notes += opened.notes if opened is not None else ()
     table, units = assemble_table(columns, roles, target, usable.target_name, usable.keep, notes)
+    law = _law(options, opened, notes)
     layout = found.table.layout if found.layout == "table" else found.layout
     return Dataset(
         table=_indexed(table, usable, rows, opened),
@@ -78,7 +79,18 @@ def build(found: Found, options: Options, name: str, source: str, notes: list[st
         layout=layout if whole or layout != "matbench" else "table",
         notes=tuple(dict.fromkeys(notes)),
         recipe=_recipe(options, roles, usable, columns, opened),
+        law=law,
     )
+
+
+def _law(options: Options, opened: Opened | None, notes: list[str]) -> Law | None:
+    """The stated physics, where the images are its phases."""
+    if options.law is None or opened is None:
+        return None
+    if opened.images.kind != "phase":
+        notes.append("The stated physics is not used: the images are not of kind 'phase'.")
+        return None
+    return options.law
 
 
 def _usable(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from iceframe.core.errors import UsageError
-from iceframe.core.values import Task
+from iceframe.core.values import Law, Task
 from iceframe.ingest.opening import ImageOptions
 from iceframe.ingest.sidecar import SYMMETRIES
 
@@ -32,6 +32,7 @@ class Options:
     symmetries: tuple[str, ...] | None
     pixel_size: float | None
     pixel_unit: str | None
+    law: Law | None = None
 
 
 def check_choice(name: str, value: str | None, allowed: Sequence[str]) -> None:
@@ -68,4 +69,5 @@ def with_sidecar(
         symmetries=symmetries,
         pixel_size=options.pixel_size or stated.get("pixel_size"),
         pixel_unit=options.pixel_unit or stated.get("pixel_unit"),
+        law=stated.get("physics"),
     )

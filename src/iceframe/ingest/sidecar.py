@@ -10,6 +10,7 @@ from typing import Any
 from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
 from iceframe.ingest.folders import SIDECAR
+from iceframe.ingest.law import EXAMPLE, law_from
 
 SYMMETRIES = ("flip", "rotate90", "translate")
 
@@ -24,6 +25,7 @@ _KNOWN: Mapping[str, tuple[str, Any]] = {
     "pixel_size": ("a positive number", (int, float)),
     "pixel_unit": ("a unit", str),
     "levels": ("a list of numbers", list),
+    "physics": (f"an object, {EXAMPLE}", dict),
 }
 
 
@@ -53,6 +55,8 @@ def load(folder: Path) -> tuple[dict[str, Any], list[str]]:
                 allowed=allowed,
             )
     stated = {key: value[key] for key in _KNOWN if value.get(key) is not None}
+    if "physics" in stated:
+        stated["physics"] = law_from(stated["physics"], f"{path}, 'physics'")
     others = sorted(set(value) - set(_KNOWN))
     notes = [f"{SIDECAR}: not used: {', '.join(others)}."] if others else []
     return stated, notes

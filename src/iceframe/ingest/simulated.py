@@ -34,6 +34,7 @@ from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
 from iceframe.ingest.building import build
 from iceframe.ingest.folders import SIDECAR, Found
+from iceframe.ingest.law import law_of_recipe
 from iceframe.ingest.options import Options, with_sidecar
 from iceframe.ingest.reader import RawTable
 from iceframe.ingest.roles import require_column
@@ -183,6 +184,9 @@ def read_simulated(
         "units": {n: c["unit"] for n, c in columns.items() if c.get("unit") and n in frame},
         **{k: data.manifest[k] for k in ("pixel_size", "pixel_unit") if k in data.manifest},
     }
+    if data.manifest["image"] == "phases":
+        shape, recipe = data.manifest["shape"], data.manifest["recipe"]
+        stated["physics"] = law_of_recipe(recipe, options.target, len(shape))
     options = with_sidecar(options, stated, kind_given=kind_given, periodic=periodic)
     options, notes = _with_features(options, columns)
     images = _images(data, frame["id"], options)

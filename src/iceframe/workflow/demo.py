@@ -58,6 +58,7 @@ def make_demo_data(folder: Path, *, samples: int = 300, seed: int = 0) -> Path:
         "kind": "phase",
         "symmetries": list(column.symmetries),
         "units": {TARGET: column.unit},
+        "physics": {**recipe["property"], "component": COLUMN},
         "recipe": recipe,
     }
     voxel = plan.recipe.voxel

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from iceframe.physics.components import tensor_names
 from iceframe.physics.properties import AXES, VOIGT
 from iceframe.workflow.simulate.recipe import CahnHilliardRecipe, Recipe
 
@@ -16,8 +17,6 @@ Role = Literal["id", "generator", "factor", "condition", "property", "solver"]
 
 SOLVED = ("status", "iterations", "residual")
 EVOLVED = ("status", "steps")
-
-_VOIGT_NUMBERS = {"xx": 1, "yy": 2, "zz": 3, "yz": 4, "xz": 5, "xy": 6}
 
 
 @dataclass(frozen=True)
@@ -36,25 +35,6 @@ class Column:
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
         return {**asdict(self), "symmetries": list(self.symmetries)}
-
-
-def tensor_names(prop: str, dimension: int) -> tuple[str, ...]:
-    """Names of the upper triangle of an effective tensor, row by row.
-
-    Examples
-    --------
-    >>> tensor_names("elasticity", 2)
-    ('C11', 'C12', 'C16', 'C22', 'C26', 'C66')
-    >>> tensor_names("conductivity", 2)
-    ('k_xx', 'k_xy', 'k_yy')
-    """
-    if prop == "conductivity":
-        axes = AXES[:dimension]
-        return tuple(f"k_{a}{b}" for i, a in enumerate(axes) for b in axes[i:])
-    parts = VOIGT[dimension]
-    return tuple(
-        f"C{_VOIGT_NUMBERS[a]}{_VOIGT_NUMBERS[b]}" for i, a in enumerate(parts) for b in parts[i:]
-    )
 
 
 def result_columns(recipe: Recipe) -> tuple[Column, ...]:

@@ -14,7 +14,8 @@ import pandas as pd
 from iceframe.core.files import replacing, unwritable
 from iceframe.ingest.simulated import PARTS
 from iceframe.ingest.simulated_images import ARRAYS
-from iceframe.workflow.simulate.columns import SOLVED, tensor_names
+from iceframe.physics.components import tensor_names
+from iceframe.workflow.simulate.columns import SOLVED
 from iceframe.workflow.simulate.evolving import FRAMES, evolve_rows
 from iceframe.workflow.simulate.families import Family
 from iceframe.workflow.simulate.materials import material_values
