@@ -19,9 +19,9 @@ STATED = {"elasticity": {"young": [1, 10], "poisson": [0.3, 0.3]}, "component": 
 def _folder(path, kind="phase", physics=STATED):
     path.mkdir()
     rng = np.random.default_rng(0)
-    for i in range(6):
+    for i in range(24):
         Image.fromarray((rng.random((8, 8)) > 0.5).astype(np.uint8) * 255).save(path / f"{i}.png")
-    rows = "".join(f"{i}.png,{i * 1.5}\n" for i in range(6))
+    rows = "".join(f"{i}.png,{i * 1.5}\n" for i in range(24))
     (path / "labels.csv").write_text("file,C11\n" + rows)
     (path / "dataset.json").write_text(json.dumps({"kind": kind, "physics": physics}))
     return path
