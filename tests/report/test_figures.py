@@ -188,8 +188,10 @@ def test_maps_survive_constants_gaps_and_coarse_grids() -> None:
         replace(example, image=None, map=None),
         replace(example, image=np.ones((2, 2, 2)), map=None),
     ]
-    pictures, limit = maps.draw_maps(odd)
-    assert limit == "1"
+    drawn = maps.draw_maps(odd)
+    pictures = drawn.pictures
+    assert drawn.limit == "1"
+    assert drawn.physics_limit == ""
     assert pictures[4] is pictures[5] is None
     assert pictures[3] is not None
     assert pictures[3].overlay == ""

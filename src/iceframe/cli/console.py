@@ -19,6 +19,7 @@ err = Console(stderr=True, highlight=False)
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _KINDS = {
+    "truth": "exact flips for fold {part}",
     "fold": "fold {part}",
     "final": "final model",
     "gdf": "degrees of freedom ({part})",

@@ -147,6 +147,19 @@ for _name, _metric in {
         "higher",
         "agreement of the map with the exact flip of the property, from floor 0 to ceiling 1",
     ),
+    "explanation_vs_model": Metric(
+        "explanation against model",
+        "transparency",
+        "higher",
+        "rank correlation of the map with the model's own flips of voxels, within phases",
+        _BHATT,
+    ),
+    "model_vs_physics": Metric(
+        "model against physics",
+        "transparency",
+        "higher",
+        "rank correlation of the model's flips of voxels with the exact ones, within phases",
+    ),
     "mig": Metric(
         "mutual information gap (MIG)",
         "transparency",

@@ -108,8 +108,27 @@ def patch_sums(maps: np.ndarray, patches: int = PATCHES) -> np.ndarray:
     return np.stack([maps[_all_of(b)].reshape(len(maps), -1).sum(1) for b in boxes], axis=1)
 
 
-def comparable(attributions: Attributions, patches: int = PATCHES) -> np.ndarray:
-    """Attributions on the parts that :func:`flips` takes away: ``(n, d)``."""
+def on_parts(attributions: Attributions, patches: int = PATCHES) -> np.ndarray:
+    """Attributions of the parts that :func:`flips` takes away: ``(n, d)``."""
     if attributions.values.ndim > 2:
         return patch_sums(attributions.values, patches)
     return np.asarray(attributions.values)
+
+
+def foretold_flips(
+    attributions: Attributions, inputs: Inputs, background: Inputs, patches: int = PATCHES
+) -> np.ndarray:
+    """What attributions say that :func:`flips` will find: ``(n, d)``.
+
+    A contribution is what is taken away, and a derivative is taken times the distance from the mean
+    of the background. An importance has no sign: compare it with the size of the flips.
+    """
+    if attributions.meaning != "derivative":
+        return on_parts(attributions, patches)
+    if attributions.values.ndim == 2:
+        away = inputs.table.values - np.nanmean(background.table.values, axis=0)
+        return np.asarray(attributions.values * away)
+    assert inputs.images is not None
+    assert background.images is not None
+    away = inputs.images.read(np.arange(len(inputs))) - mean_image(background.images)
+    return patch_sums(attributions.values * away.mean(axis=1), patches)

@@ -272,6 +272,37 @@ def transparency_evidence(
     return rows
 
 
+def physics_evidence(
+    rung: str, found: Sequence[Mapping[str, Any]], *, seed: int = 0
+) -> list[Evidence]:
+    """Agreement with exact physics, pooled over folds: ``pf_star`` with its bootstrap interval,
+    and the two agreements that it is made of.
+
+    ``found``: one mapping a fold with the fields of
+    :class:`~iceframe.measure.physical_agreement.PhysicalAgreement`, as lists.
+    """
+    from iceframe.measure.physical_agreement import PhysicalAgreement
+
+    if not found:
+        return []
+    names = [name for name in found[0] if name != "floors"]
+    pooled = PhysicalAgreement(
+        **{name: np.concatenate([np.asarray(f[name], float) for f in found]) for name in names},
+        floors={
+            name: np.concatenate([np.asarray(f["floors"][name], float) for f in found])
+            for name in found[0]["floors"]
+        },
+    )
+    low, high = pooled.interval(seed=seed)
+    defined = int(np.isfinite(pooled.pf).sum())
+    note = f"from the floor ({pooled.best_floor}, {pooled.floor:.2f}) to the solver's derivative"
+    return [
+        _row(rung, "pf_star", pooled.star(), low, high, (), defined, "", seed, note),
+        from_samples(rung, "explanation_vs_model", pooled.explanation_vs_model, seed=seed),
+        from_samples(rung, "model_vs_physics", pooled.model_vs_physics, seed=seed),
+    ]
+
+
 def shift_evidence(
     rung: str, clusters: Sequence[pd.DataFrame], task: Task, *, unit: str = "", seed: int = 0
 ) -> list[Evidence]:

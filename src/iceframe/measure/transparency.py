@@ -16,7 +16,7 @@ import pandas as pd
 from iceframe.core.seeds import derive_seed, generator
 from iceframe.measure.attribution import attribute
 from iceframe.measure.explainer import Attributions
-from iceframe.measure.model_flips import comparable
+from iceframe.measure.model_flips import on_parts
 
 if TYPE_CHECKING:
     from iceframe.scale.rung import Context, Inputs, Rung
@@ -195,4 +195,4 @@ def _against_refit(
         seed=attribution_seed,
         codes=codes,
     )
-    return stability(comparable(first), comparable(second))
+    return stability(on_parts(first), on_parts(second))

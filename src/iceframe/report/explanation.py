@@ -1,7 +1,8 @@
 """One explained sample as a folder: a page to read, and the same numbers for a script.
 
 ``explanation.html`` is self-contained; ``explanation.json`` holds all values, and beside it lies
-``attributions.csv`` (tables) or ``map.npy`` (images, on the image's own grid).
+``attributions.csv`` (tables) or ``map.npy`` (images, on the image's own grid) and
+``physics.npy`` where the property can be computed.
 """
 
 from __future__ import annotations
@@ -18,49 +19,64 @@ from iceframe.report.figures.maps import draw_maps
 from iceframe.report.numbers import finite, number
 from iceframe.report.page import asset, template
 from iceframe.report.summary.learned import case_of
-from iceframe.workflow.view import Example
+from iceframe.report.words import word
+from iceframe.workflow.view import Example, Explained
 
 SHOWN_BARS = 20
 
 
-def write_explanation(explanation: Explanation, example: Example, folder: Path) -> Path:
+def write_explanation(explained: Explained, folder: Path) -> Path:
     """Write why a model answered as it did for one sample; returns the path of the page.
 
     Raises
     ------
     InputError : if ``folder`` cannot be written to.
     """
-    folder = Path(folder)
-    write_json(folder / "explanation.json", _plain(explanation, example))
+    folder, example = Path(folder), explained.example
+    write_json(folder / "explanation.json", _plain(explained))
     if example.image is None:
-        write_text(folder / "attributions.csv", _table(explanation, example))
+        write_text(folder / "attributions.csv", _table(explained.explanation, example))
     else:
-        with replacing(folder / "map.npy") as temporary:
-            np.save(temporary, np.asarray(explanation.values))
+        _save(folder / "map.npy", explained.explanation.values)
+        if example.physics is not None:
+            _save(folder / "physics.npy", example.physics)
     page = folder / "explanation.html"
-    write_text(page, render(explanation, example))
+    write_text(page, render(explained))
     return page
 
 
-def render(explanation: Explanation, example: Example) -> str:
+def _save(path: Path, values: np.ndarray) -> None:
+    with replacing(path) as temporary:
+        np.save(temporary, np.asarray(values))
+
+
+def render(explained: Explained) -> str:
     """The page as text."""
     from markupsafe import Markup
 
+    explanation, example = explained.explanation, explained.example
     task: Task = "classification" if example.probability is not None else "regression"
-    pictures, limit = draw_maps([example])
+    maps = draw_maps([example])
     return template("explanation.html").render(
         style=Markup(asset("report.css")),
-        case=case_of(example, pictures[0], task, "", bars=SHOWN_BARS),
+        case=case_of(example, maps.pictures[0], task, "", bars=SHOWN_BARS),
         task=task,
-        limit=limit,
+        limit=maps.limit,
+        physics_limit=maps.physics_limit,
         target=explanation.target,
         baseline=number(explanation.baseline) if finite(explanation.baseline) else "",
         reference=explanation.reference,
+        trust=explained.trust.sentence,
+        scores=[
+            (word(name).label, word(name).tip, number(value))
+            for name, value in explained.trust.scores.items()
+        ],
     )
 
 
-def _plain(explanation: Explanation, example: Example) -> dict[str, object]:
-    """Everything but the map, as JSON values; what is not finite is ``null``."""
+def _plain(explained: Explained) -> dict[str, object]:
+    """Everything but the maps, as JSON values; what is not finite is ``null``."""
+    explanation, example, trust = explained.explanation, explained.example, explained.trust
     body: dict[str, object] = {
         "sample": str(example.id),
         "target": explanation.target,
@@ -74,6 +90,12 @@ def _plain(explanation: Explanation, example: Example) -> dict[str, object]:
         "explained_value": _finite_or_text(explanation.prediction),
         "baseline": _finite_or_text(explanation.baseline),
         "completeness_gap": _finite_or_text(explanation.completeness_gap),
+        "believed": {
+            "of_model": trust.of_model,
+            "of_material": trust.of_material,
+            "sentence": trust.sentence,
+            "scores": {name: _finite_or_text(value) for name, value in trust.scores.items()},
+        },
     }
     if example.image is None:
         body["contributions"] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,18 @@ import pandas as pd
 
 from iceframe.core.dataset import ArrayImages, Dataset
 from iceframe.core.errors import InputError, UsageError
-from iceframe.core.values import Explanation
 from iceframe.ingest import read
 from iceframe.measure.attribution import attribute
 from iceframe.measure.conformal import Conformal
+from iceframe.measure.model_flips import flips, foretold_flips
+from iceframe.measure.transparency import faithfulness
 from iceframe.scale.fitting import Fitted
 from iceframe.scale.rung import Inputs
 from iceframe.workflow import prepare
-from iceframe.workflow.examples import example_of
-from iceframe.workflow.view import Example
+from iceframe.workflow.examples import example_of, picture
+from iceframe.workflow.physics import agreement_of, physics_maps, testable, truth_of
+from iceframe.workflow.view import Explained
+from iceframe.workflow.viewing import trust_in
 
 if TYPE_CHECKING:
     from iceframe.workflow.session import Run
@@ -45,22 +49,39 @@ def predict_samples(run: Run, new: Any, rung: str | None) -> pd.DataFrame:
 
 
 def explain_sample(
-    run: Run, new: Any, sample: int | str, rung: str | None
-) -> tuple[Explanation, Example]:
-    """See :meth:`iceframe.workflow.session.Run.explain`."""
+    run: Run, new: Any, sample: int | str, rung: str | None, explainer: str | None
+) -> Explained:
+    """See :meth:`iceframe.workflow.session.Run.explain_sample`."""
     data = _read_like(run, new)
     one = data.take([_position(data, sample)])
     folder = _final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
     conformal = Conformal.load(folder / "conformal.json")
-    inputs = _represent(run, one)
+    inputs, against = _represent(run, one), background(run)
     seed = run.header["identity"]["seed"]
     classes = tuple(run.header["classes"])
-    attributions = attribute(fitted, inputs, background(run), seed=seed)
+    attributions = attribute(fitted, inputs, against, explainer=explainer, seed=seed)
     explanation = attributions.explanations(run.header["target"], classes)[0]
     truth = one.table[one.target].iloc[0] if one.target in one.table else None
     example = example_of(explanation, fitted, conformal, inputs, str(one.ids[0]), truth, classes)
-    return explanation, example
+    codes = attributions.target if fitted.context.task == "classification" else None
+    moved = flips(fitted, inputs, against, seed=seed, codes=codes)
+    parts = foretold_flips(attributions, inputs, against)
+    if attributions.meaning == "importance":
+        moved = np.abs(moved)
+    scores = {"faithfulness": float(faithfulness(parts, moved)[0])}
+    if inputs.images is not None and fitted.rung.input == "image" and testable(one):
+        assert one.law is not None
+        image = inputs.images.read([0])
+        exact = physics_maps(image, one.law, attributions.meaning)
+        example = replace(example, physics=picture(exact[0]))
+        found = agreement_of(fitted, attributions, inputs, truth_of(inputs.images, one.law, seed))
+        scores |= {
+            "pf_star": found.star(),
+            "explanation_vs_model": float(found.explanation_vs_model[0]),
+            "model_vs_physics": float(found.model_vs_physics[0]),
+        }
+    return Explained(explanation, example, trust_in(run, fitted.rung.name, scores))
 
 
 def background(run: Run) -> Inputs:

@@ -18,6 +18,7 @@ from iceframe.core.values import Equilibrium, Evidence, Splits, Status
 from iceframe.measure.summary import (
     complexity_evidence,
     fidelity_evidence,
+    physics_evidence,
     shift_evidence,
     transparency_evidence,
 )
@@ -116,7 +117,7 @@ def _with_class_names(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataF
 def _costs(units: Sequence[Unit], store: RunStore) -> pd.DataFrame:
     """Seconds a rung: mean fit and prediction of a fold, and all its units together."""
     rows = []
-    for rung in dict.fromkeys(u.rung for u in units):
+    for rung in dict.fromkeys(u.rung for u in units if u.kind != "truth"):
         laps = [
             (u.kind, read_json(store.unit(u.key) / "timing.json"))
             for u in units
@@ -155,6 +156,8 @@ def _rung_evidence(
         )  # fmt: skip
         quality = [read_json(path / "result.json")["transparency"] for path in folds]
         rows += transparency_evidence(rung, quality, seed=seed)
+        physics = [read_json(path / "result.json").get("physics") for path in folds]
+        rows += physics_evidence(rung, [found for found in physics if found], seed=seed)
     shift = [path for (kind, _), path in folder.items() if kind == "shift"]
     if shift:
         clusters = [pd.read_parquet(path / "predictions.parquet") for path in shift]

@@ -38,7 +38,7 @@ def example_of(
     if fitted.rung.input == "image":
         assert inputs.images is not None
         image = inputs.images.read([0])[0].mean(axis=0)
-        return Example(**known, image=_slice(image), map=_slice(np.asarray(explanation.values)))
+        return Example(**known, image=picture(image), map=picture(np.asarray(explanation.values)))
     names, values, contributions = _largest(explanation, inputs.table.values[0])
     return Example(**known, names=names, feature_values=values, contributions=contributions)
 
@@ -65,7 +65,7 @@ def _largest(
     return tuple(names), tuple(values), tuple(numbers)
 
 
-def _slice(volume: np.ndarray) -> np.ndarray:
+def picture(volume: np.ndarray) -> np.ndarray:
     """A picture ``(h, w)``: the image itself, or the middle slice of a volume."""
     while volume.ndim > 2:
         volume = volume[len(volume) // 2]

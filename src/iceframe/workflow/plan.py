@@ -1,9 +1,10 @@
 """The units of work of a run: one (rung, part), each keyed by the hash of all it depends on.
 
-Kinds: ``fold`` (tune, fit, predict, calibrate and explain on one outer fold), ``shift`` (the same
-without explanations, one held-out cluster), ``final`` (the rung on all the data: what it learned),
-``gdf`` (generalised degrees of freedom of the final rung at one perturbation size) and ``curve``
-(one training size and repeat of a learning curve).
+Kinds: ``truth`` (the exact physics of some samples of a fold, for all rungs), ``fold`` (tune, fit,
+predict, calibrate and explain on one outer fold), ``shift`` (the same without explanations, one
+held-out cluster), ``final`` (the rung on all the data: what it learned), ``gdf`` (generalised
+degrees of freedom of the final rung at one perturbation size) and ``curve`` (one training size and
+repeat of a learning curve).
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any, Literal
 import numpy as np
 
 from iceframe.core.hashing import content_hash
-from iceframe.core.values import Fold, Splits
+from iceframe.core.values import Fold, Law, Splits
 from iceframe.scale.rung import RUNGS, Context, Inputs
 from iceframe.workflow.settings import RunSettings
 
-Kind = Literal["fold", "shift", "final", "gdf", "curve"]
+Kind = Literal["truth", "fold", "shift", "final", "gdf", "curve"]
+PHYSICS = "physics"  # in place of a rung: what all rungs are compared with
 TAU_FRACTIONS = (0.5, 0.1)
 
 
@@ -54,6 +56,7 @@ class Workload:
     groups: np.ndarray
     labels: np.ndarray | None
     root: Path
+    law: Law | None = None
 
     def fold(self, unit: Unit) -> Fold:
         """The fold that a ``fold``, ``curve`` or ``shift`` unit works on."""
@@ -64,13 +67,19 @@ class Workload:
 
 def plan_units(work: Workload, identity: Mapping[str, Any]) -> list[Unit]:
     """All units of the run, in the order of the ladder."""
-    units = []
+    truth: dict[str, Unit] = {}
+    if work.law is not None and any(RUNGS[r].input == "image" for r in work.settings.ladder):
+        truth = {
+            f.name: make_unit("truth", PHYSICS, f.name, identity, f.test) for f in work.splits.folds
+        }
+    units = list(truth.values())
     for rung in work.settings.ladder:
         RUNGS[rung]  # an unknown name ends here
         final = make_unit("final", rung, "all", identity)
-        units += [
-            make_unit("fold", rung, f.name, identity, f.train, f.test) for f in work.splits.folds
-        ]
+        for f in work.splits.folds:
+            exact = truth.get(f.name) if RUNGS[rung].input == "image" else None
+            needs = exact.key if exact else None
+            units.append(make_unit("fold", rung, f.name, identity, f.train, f.test, needs=needs))
         units.append(final)
         units += [
             make_unit("gdf", rung, f"tau{t}", identity, needs=final.key) for t in TAU_FRACTIONS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,7 @@ from iceframe.ingest.duplicates import duplicate_groups
 from iceframe.scale.fitting import context_for
 from iceframe.scale.represent import Representer
 from iceframe.scale.rung import Inputs
+from iceframe.workflow.physics import testable
 from iceframe.workflow.plan import Workload
 from iceframe.workflow.settings import RunSettings
 
@@ -56,7 +57,9 @@ class Prepared:
 
 def identity_of(data: Dataset, settings: RunSettings) -> dict[str, Any]:
     """What makes two runs the same run."""
+    law = {"law": asdict(data.law)} if data.law is not None and testable(data) else {}
     return {
+        **law,
         "data": data.fingerprint,
         "target": data.target,
         "task": data.task,
@@ -200,6 +203,7 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
         np.load(folder / "groups.npy", allow_pickle=False),
         _labels(data),
         store.root,
+        data.law if testable(data) else None,
     )
     return Prepared(work, read_audit(folder / "audit.json"), representer)
 

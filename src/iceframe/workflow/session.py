@@ -23,7 +23,7 @@ from iceframe.workflow.execute import Outcome, Watch, execute
 from iceframe.workflow.plan import plan_units
 from iceframe.workflow.processes import MOST_WORKERS, number_of_workers
 from iceframe.workflow.settings import RunSettings, rungs_named, trials_at_most
-from iceframe.workflow.view import Example, RunView
+from iceframe.workflow.view import Explained, RunView
 from iceframe.workflow.viewing import view_of
 
 if TYPE_CHECKING:
@@ -241,19 +241,24 @@ class Run:
         sample: int | str = 0,
         *,
         rung: str | None = None,
+        explainer: str | None = None,
     ) -> Explanation:
-        """Why the model answers as it does for one sample, by position or id."""
-        return explain_sample(self, new, sample, rung)[0]
+        """Why the model answers as it does for one sample, by position or id.
 
-    def explain_example(
+        ``explainer``: a name in ``EXPLAINERS``; default what fits the model.
+        """
+        return self.explain_sample(new, sample, rung=rung, explainer=explainer).explanation
+
+    def explain_sample(
         self,
         new: Dataset | str | Path | pd.DataFrame,
         sample: int | str = 0,
         *,
         rung: str | None = None,
-    ) -> tuple[Explanation, Example]:
-        """Like :meth:`explain`, with the sample itself and its prediction."""
-        return explain_sample(self, new, sample, rung)
+        explainer: str | None = None,
+    ) -> Explained:
+        """Like :meth:`explain`, with the sample's prediction and how far to believe it."""
+        return explain_sample(self, new, sample, rung, explainer)
 
     def view(self) -> RunView:
         """The run as plain values, for reports."""

@@ -25,6 +25,8 @@ class RunSettings:
 
     ``gdf_replicates`` and ``gdf_samples`` bound the cost of the generalised degrees of freedom by
     the rung's effort; ``explain_samples`` is the number of held-out samples explained per fold;
+    ``physics_samples`` of those whose explanations are tested against exact physics, where it can
+    be computed;
     ``trials`` bounds the number of tuning trials by effort (0: the rung's default settings);
     ``descriptors`` names what tables are made of (none named: the defaults).
     """
@@ -37,6 +39,7 @@ class RunSettings:
     device: str = "auto"
     trials: Mapping[str, int] = field(default_factory=lambda: dict(TRIALS))
     explain_samples: int = 24
+    physics_samples: int = 8
     shift: bool = True
     descriptors: tuple[str, ...] | None = None
     gdf_replicates: Mapping[str, int] = field(

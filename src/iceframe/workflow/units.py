@@ -16,9 +16,6 @@ import pandas as pd
 
 from iceframe.core.files import read_json, write_json
 from iceframe.core.seeds import derive_seed, generator
-from iceframe.core.values import Explanation
-from iceframe.measure import transparency
-from iceframe.measure.attribution import attribute
 from iceframe.measure.complexity import (
     Estimate,
     effective_features,
@@ -26,22 +23,37 @@ from iceframe.measure.complexity import (
     non_additivity,
 )
 from iceframe.measure.conformal import Conformal, calibrate
-from iceframe.measure.model_flips import comparable, flips
 from iceframe.measure.table_model import model_function
-from iceframe.scale.fitting import Fitted, fit, tune
+from iceframe.scale.fitting import fit, tune
 from iceframe.scale.rung import RUNGS, Context, Rung
-from iceframe.workflow.examples import as_row, example_of
+from iceframe.workflow.explaining import explain_held_out
 from iceframe.workflow.learning_curve.unit import measure_size
+from iceframe.workflow.physics import tested, write_truth
 from iceframe.workflow.plan import Unit, Workload
 from iceframe.workflow.settings import LEVEL
-
-EXAMPLES = 6
 
 
 def perform(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     """Carry out ``unit`` and write its files to ``staged``; ``base`` holds what it builds on."""
-    kinds = {"fold": _fold, "shift": _shift, "final": _final, "gdf": _gdf, "curve": measure_size}
+    kinds = {
+        "truth": _truth,
+        "fold": _fold,
+        "shift": _shift,
+        "final": _final,
+        "gdf": _gdf,
+        "curve": measure_size,
+    }
     kinds[unit.kind](unit, work, staged, base)
+
+
+# -- exact physics --------------------------------------------------------------------------------
+
+
+def _truth(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
+    clock = _Stopwatch()
+    write_truth(work, work.fold(unit).test, staged)
+    clock.lap("total_seconds")
+    clock.write(staged)
 
 
 # -- an outer fold ---------------------------------------------------------------------------------
@@ -64,7 +76,8 @@ def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     frame = _predictions(work, fold.test, predicted, conformal)
     frame.to_parquet(staged / "predictions.parquet")
     clock.lap("calibrate_seconds")
-    quality = _explain(fitted, conformal, work, fold.train, fold.test, staged)
+    quality = explain_held_out(fitted, conformal, work, fold.train, fold.test, staged)
+    physics = None if base is None else tested(fitted, work, train, base)
     write_json(
         staged / "result.json",
         {
@@ -72,6 +85,7 @@ def _fold(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
             "n_train": len(fold.train),
             "n_test": len(fold.test),
             "transparency": quality,
+            "physics": physics,
         },
     )
     clock.lap("explain_seconds")
@@ -92,74 +106,6 @@ def _predictions(
         frame[f"p{code}"] = predicted[:, code]
         frame[f"s{code}"] = sets[:, code]
     return frame
-
-
-def _explain(
-    fitted: Fitted,
-    conformal: Conformal,
-    work: Workload,
-    train: np.ndarray,
-    test: np.ndarray,
-    staged: Path,
-) -> dict[str, list[float]]:
-    """Explain held-out samples, measure how good the explanations are, and keep some."""
-    seed = fitted.context.seed
-    rng = generator(seed, "explained samples")
-    chosen = np.sort(rng.permutation(test)[: work.settings.explain_samples])
-    inputs, background, y = work.inputs.take(chosen), work.inputs.take(train), work.y[train]
-    attributions = attribute(fitted, inputs, background, seed=seed)
-    codes = attributions.target if work.context.task == "classification" else None
-    moved = flips(fitted, inputs, background, seed=seed, codes=codes)
-    refit = (fitted.rung, fitted.settings, background, y, fitted.context, attributions, inputs)
-    quality = {
-        "faithfulness": transparency.faithfulness(comparable(attributions), moved),
-        "compactness": transparency.compactness(comparable(attributions)),
-        "completeness_gap": transparency.completeness(attributions),
-        "seed_stability": transparency.seed_stability(*refit, attribution_seed=seed),
-        "resample_stability": transparency.resample_stability(*refit, attribution_seed=seed),
-    }
-    explanations = attributions.explanations(work.target, work.classes)
-    _keep_examples(fitted, conformal, work, chosen, explanations, staged)
-    return {name: np.asarray(values, float).tolist() for name, values in quality.items()}
-
-
-def _keep_examples(
-    fitted: Fitted,
-    conformal: Conformal,
-    work: Workload,
-    chosen: np.ndarray,
-    explanations: list[Explanation],
-    staged: Path,
-) -> None:
-    """Keep samples from the best to the worst predicted, evenly spread."""
-    loss = _losses(fitted.predict(work.inputs.take(chosen)), work.y[chosen])
-    ranked = np.argsort(loss, kind="stable")
-    spread = np.linspace(0, len(ranked) - 1, min(EXAMPLES, len(ranked))).astype(int)
-    examples = []
-    for place in ranked[np.unique(spread)]:
-        position = int(chosen[place])
-        truth = work.y[position]
-        examples.append(
-            example_of(
-                explanations[place],
-                fitted,
-                conformal,
-                work.inputs.take(np.array([position])),
-                str(work.ids[position]),
-                work.classes[int(truth)] if work.classes else float(truth),
-                work.classes,
-            )
-        )
-    write_json(staged / "examples.json", [as_row(e) for e in examples])
-    if fitted.rung.input == "image":
-        np.save(staged / "maps.npy", np.stack([e.map for e in examples if e.map is not None]))
-        np.save(staged / "images.npy", np.stack([e.image for e in examples if e.image is not None]))
-
-
-def _losses(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if predicted.ndim == 1:
-        return np.abs(predicted - y)
-    return 1.0 - predicted[np.arange(len(y)), y]
 
 
 # -- a held-out cluster ----------------------------------------------------------------------------

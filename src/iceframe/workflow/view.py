@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iceframe.core.values import Audit, Equilibrium, Task
+from iceframe.core.values import Audit, Equilibrium, Explanation, Task
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Example:
     Tables: ``names``, ``feature_values`` and ``contributions`` are ``(d,)``. Images: ``image`` and
     ``map`` are ``(h, w)`` (3-D volumes: the middle slice). ``prediction``, ``low``, ``high`` and
     ``truth`` are numbers for a regression; for a classification ``prediction`` and ``truth`` are
-    class names and ``probability`` is set.
+    class names and ``probability`` is set. ``physics`` ``(h, w)``: what the solver's own derivative
+    says in place of ``map``, where the property can be computed.
     """
 
     id: str
@@ -35,6 +36,27 @@ class Example:
     image: np.ndarray | None = None
     map: np.ndarray | None = None
     completeness_gap: float | None = None
+    physics: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far an explanation may be believed, as a picture of its model and of the material
+    (:mod:`iceframe.measure.belief`), and the ``scores`` that say so, by metric."""
+
+    of_model: str
+    of_material: str
+    sentence: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One sample with its explanation, and how far that may be believed."""
+
+    explanation: Explanation
+    example: Example
+    trust: Trust
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,7 @@ class RungView:
     settings: Mapping[str, Any] = field(default_factory=dict)
     terms: tuple[Mapping[str, Any], ...] = ()
     examples: tuple[Example, ...] = ()
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from iceframe.core.files import read_json
+from iceframe.measure.belief import believe
 from iceframe.scale.rung import RUNGS
 from iceframe.workflow import prepare
 from iceframe.workflow.settings import LEVEL
-from iceframe.workflow.view import Example, RungView, RunView
+from iceframe.workflow.view import Example, RungView, RunView, Trust
 
 if TYPE_CHECKING:
     from iceframe.workflow.session import Run
@@ -57,7 +59,18 @@ def _rung_view(run: Run, name: str) -> RungView:
         settings=body.get("settings", {}),
         terms=tuple(body.get("terms", ())),
         examples=read_examples(run.unit_folder(name, "fold"), run),
+        trust=trust_in(run, name),
     )
+
+
+def trust_in(run: Run, rung: str, of_sample: Mapping[str, float] | None = None) -> Trust:
+    """How far a rung's explanations may be believed, by the run's evidence and what is known of
+    one sample, which comes first."""
+    mine = run.evidence[(run.evidence["rung"] == rung) & (run.evidence["axis"] == "transparency")]
+    scores = {str(m): float(v) for m, v in zip(mine["metric"], mine["value"], strict=True)}
+    scores |= dict(of_sample or {})
+    belief = believe(scores, exact=RUNGS[rung].glass_box)
+    return Trust(belief.of_model, belief.of_material, belief.sentence, scores)
 
 
 def read_examples(folder: Path | None, run: Run) -> tuple[Example, ...]:
@@ -68,6 +81,8 @@ def read_examples(folder: Path | None, run: Run) -> tuple[Example, ...]:
     stack = np.load(maps, allow_pickle=False) if maps.exists() else None
     images = folder / "images.npy"
     pictures = np.load(images, allow_pickle=False) if images.exists() else None
+    exact = folder / "physics.npy"
+    physics = np.load(exact, allow_pickle=False) if exact.exists() else None
     rows: list[dict[str, Any]] = read_json(folder / "examples.json")
     examples = []
     for position, row in enumerate(rows):
@@ -77,6 +92,7 @@ def read_examples(folder: Path | None, run: Run) -> tuple[Example, ...]:
                 **row,
                 image=None if pictures is None else pictures[position],
                 map=None if stack is None else stack[position],
+                physics=None if physics is None else physics[position],
             )
         )
     return tuple(examples)

@@ -11,6 +11,7 @@ from iceframe.cli import options as o
 from iceframe.cli.app import app
 from iceframe.cli.commands.predict import RungOption
 from iceframe.cli.commands.show import RunFolder
+from iceframe.cli.console import err as console
 
 
 @app.command()
@@ -20,6 +21,10 @@ def explain(
     sample: Annotated[str, typer.Option("--sample", help="Id of the sample.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
     rung: RungOption = None,
+    explainer: Annotated[
+        str | None,
+        typer.Option("--explainer", help="How to explain it: see `iceframe list explainers`."),
+    ] = None,
 ) -> None:
     """Explain the prediction for one sample: terms, attributions, or a map over its image.
 
@@ -29,6 +34,7 @@ def explain(
     from iceframe.workflow.session import open_run
 
     finished = open_run(run)
-    explanation, example = finished.explain_example(data, sample, rung=rung)
-    path = write_explanation(explanation, example, out)
+    explained = finished.explain_sample(data, sample, rung=rung, explainer=explainer)
+    path = write_explanation(explained, out)
+    console.print(explained.trust.sentence)
     typer.echo(path)

@@ -25,27 +25,37 @@ QUANTILE = 0.995  # one hot pixel must not wash out the map
 
 @dataclass(frozen=True)
 class Pictures:
-    """The image and the image under its map, as data URIs (the map's may be empty)."""
+    """The image, and the image under its map and under the exact physics, as data URIs; those that
+    are not known are empty."""
 
     image: str
     overlay: str
+    physics: str
     width: int
     height: int
 
 
-def draw_maps(examples: Sequence[Example]) -> tuple[list[Pictures | None], str]:
-    """Pictures of each sample that has an image, and the shared limit of the maps as text."""
-    maps = [np.asarray(e.map, float) for e in examples if e.map is not None and e.image is not None]
-    limit = symmetric_limit(maps)
-    pictures = [
-        _pictures(
-            np.asarray(e.image, float), None if e.map is None else np.asarray(e.map, float), limit
-        )
-        if e.image is not None
-        else None
-        for e in examples
-    ]
-    return pictures, number(limit, 2) if maps else ""
+@dataclass(frozen=True)
+class Maps:
+    """Pictures of each sample, ``None`` where it has no image; the limits of the colour scales of
+    the maps and of the physics as text, empty where there are none."""
+
+    pictures: tuple[Pictures | None, ...]
+    limit: str
+    physics_limit: str
+
+
+def draw_maps(examples: Sequence[Example]) -> Maps:
+    """Pictures of all samples, on one scale for their maps and one for the physics."""
+    shown = [e for e in examples if e.image is not None]
+    maps = [np.asarray(e.map, float) for e in shown if e.map is not None]
+    exact = [np.asarray(e.physics, float) for e in shown if e.physics is not None]
+    limits = symmetric_limit(maps), symmetric_limit(exact)
+    return Maps(
+        tuple(_pictures(e, *limits) for e in examples),
+        number(limits[0], 2) if maps else "",
+        number(limits[1], 2) if exact else "",
+    )
 
 
 def symmetric_limit(maps: Sequence[np.ndarray]) -> float:
@@ -89,15 +99,23 @@ def tint(image: np.ndarray, attribution: np.ndarray, limit: float) -> np.ndarray
     return np.round(base * (1 - 0.9 * strength) + colour * 0.9 * strength).astype(np.uint8)
 
 
-def _pictures(image: np.ndarray, attribution: np.ndarray | None, limit: float) -> Pictures | None:
-    if image.ndim != 2:
+def _pictures(example: Example, limit: float, physics_limit: float) -> Pictures | None:
+    if example.image is None or example.image.ndim != 2:
         return None
-    levels = grey(image)
-    plain = np.round(255 * levels).astype(np.uint8)
-    overlay = ""
-    if attribution is not None and attribution.ndim == 2:
-        overlay = png(tint(levels, _resized(attribution, image.shape), limit))
-    return Pictures(png(plain), overlay, image.shape[1], image.shape[0])
+    levels = grey(np.asarray(example.image, float))
+
+    def under(values: np.ndarray | None, limit: float) -> str:
+        if values is None or values.ndim != 2:
+            return ""
+        return png(tint(levels, _resized(np.asarray(values, float), levels.shape), limit))
+
+    return Pictures(
+        png(np.round(255 * levels).astype(np.uint8)),
+        under(example.map, limit),
+        under(example.physics, physics_limit),
+        levels.shape[1],
+        levels.shape[0],
+    )
 
 
 def _resized(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

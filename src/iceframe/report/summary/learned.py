@@ -75,6 +75,8 @@ class Learned:
     signed: bool
     cases: tuple[Case, ...]
     limit: str
+    physics_limit: str
+    trust: str
 
     @property
     def empty(self) -> bool:
@@ -95,10 +97,10 @@ def _of_rung(view: RunView, row: Row, rung: RungView) -> Learned:
     rules = [t for t in rung.terms if t.get("rule")]
     kept = set(largest([float(t.get("importance", 0.0)) for t in rules], SHOWN_RULES))
     curves = tuple(t for t in terms if drawable(t))[:SHOWN_CURVES]
-    pictures, limit = draw_maps(rung.examples)
+    maps = draw_maps(rung.examples)
     cases = tuple(
         case_of(example, picture, view.task, view.unit)
-        for example, picture in zip(rung.examples, pictures, strict=True)
+        for example, picture in zip(rung.examples, maps.pictures, strict=True)
     )
     return Learned(
         row=row,
@@ -110,7 +112,9 @@ def _of_rung(view: RunView, row: Row, rung: RungView) -> Learned:
         n_terms=len(terms),
         signed=signed,
         cases=cases,
-        limit=limit,
+        limit=maps.limit,
+        physics_limit=maps.physics_limit,
+        trust="" if rung.trust is None else rung.trust.sentence,
     )
 
 

@@ -223,7 +223,7 @@ def _prepare(
         pools.groups,
         None,
         store.root,
-        columns if known else None,
+        columns=columns if known else None,
     )
 
 
