@@ -10,6 +10,7 @@ probability of the predicted class (Shapley), its log-odds (terms), or its logit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -157,6 +158,34 @@ class Background:
         """The mean image ``(channels, *grid)``."""
         return mean_image(self.images)
 
+    @cached_property
+    def range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest value of each channel, float32 ``(channels,)`` each."""
+        seen = [(v.min((0, 2)), v.max((0, 2))) for v in self._flattened()]
+        low, high = zip(*seen, strict=True)
+        return np.min(low, axis=0), np.max(high, axis=0)
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """The mean of each channel of each image, float64 ``(n, channels)``."""
+        return np.concatenate([v.mean(axis=2, dtype=float) for v in self._flattened()])
+
+    def flipped(self, x: Tensor) -> Tensor:
+        """Images ``(n, channels, *grid)`` with every voxel in the other phase: ``lo + hi − x``,
+        with the :attr:`range` of each channel. Of grey images the negative."""
+        import torch
+
+        low, high = self.range
+        ends = torch.from_numpy(low + high).to(x)
+        return ends.view(-1, *(1 for _ in x.shape[2:])) - x
+
+    def _flattened(self) -> Iterator[np.ndarray]:
+        """Batches of images ``(b, channels, voxels)``."""
+        step = batch_size(tuple(self.images.shape[1:]))
+        for start in range(0, len(self.images), step):
+            index = np.arange(start, min(start + step, len(self.images)))
+            yield self.images.read(index).reshape(len(index), self.images.shape[0], -1)
+
 
 class ImageExplainer(Explainer):
     """An explainer of models that look at images: maps on the image's own grid, 2-D and 3-D."""
@@ -184,6 +213,21 @@ class ImageExplainer(Explainer):
         of the maps, make the scores of ``x``; ``None`` where maps do not add up."""
         return None
 
+    def baseline_scores(
+        self,
+        model: ImageModel,
+        x: Tensor,
+        codes: Tensor | None,
+        background: Background,
+        seed: int,
+    ) -> Tensor:
+        """Scores ``(n,)`` that, with the sums of the maps, make those of ``x``: of
+        :meth:`baseline`; NaN where maps do not add up."""
+        there = self.baseline(x, background, seed)
+        if there is None:
+            return x.new_full((len(x),), np.nan)
+        return model.scores(there.expand(len(x), *there.shape[1:]), codes)
+
     def _explain(
         self,
         fitted: Fitted,
@@ -207,12 +251,8 @@ class ImageExplainer(Explainer):
             chosen = torch.from_numpy(np.maximum(codes[index], 0)).to(model.device)
             maps.append(self.maps(model, x, chosen, against, seed).detach().cpu().numpy())
             prediction.append(model.scores(x, chosen).cpu().numpy())
-            there = self.baseline(x, against, seed)
-            if there is None:
-                baseline.append(np.full(len(index), np.nan))
-            else:
-                there = there.expand(len(index), *there.shape[1:])
-                baseline.append(model.scores(there, chosen).cpu().numpy())
+            there = self.baseline_scores(model, x, chosen, against, seed)
+            baseline.append(there.cpu().numpy())
         values, f, f0 = (np.concatenate(v).astype(float) for v in (maps, prediction, baseline))
         gap = relative_gap(values.reshape(len(values), -1).sum(1), f, f0)
         return Attributions(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from iceframe.scale.fitting import Fitted
 
-VOXELS_AT_ONCE = 2**18
+# As many as a core's caches like: 32 images of 64² are asked a third faster than 256.
+VOXELS_AT_ONCE = 2**17
 MOST_IMAGES = 256
 
 
@@ -78,7 +80,8 @@ class ImageModel:
 
     def gradients(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """Derivatives of each score to its own image, of the shape of ``x``."""
-        return self.in_batches(self._gradient, x, codes)
+        with frozen(self.module):
+            return self.in_batches(self._gradient, x, codes)
 
     def in_batches(
         self,
@@ -101,13 +104,26 @@ class ImageModel:
         return gradient
 
 
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Parameters that meanwhile want no gradient: nothing is kept or computed for them."""
+    wanted = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_()
+
+
 def batch_size(grid: tuple[int, ...]) -> int:
     """How many images of this grid are asked at once.
 
     Examples
     --------
     >>> batch_size((64, 64)), batch_size((32, 32, 32)), batch_size((512, 512, 512))
-    (64, 8, 1)
+    (32, 4, 1)
     """
     return max(1, min(MOST_IMAGES, VOXELS_AT_ONCE // math.prod(grid)))
 
