@@ -45,7 +45,7 @@ def example_of(
 
 def as_row(example: Example) -> dict[str, Any]:
     """The example without its pictures, as JSON values."""
-    return {k: v for k, v in vars(example).items() if k not in ("image", "map")}
+    return {k: v for k, v in vars(example).items() if k not in ("image", "map", "physics")}
 
 
 def _largest(
