@@ -53,7 +53,7 @@ def test_its_flips_are_the_exact_flips():
 
 
 def test_the_answer_for_an_image_does_not_depend_on_the_others():
-    model = ImageModel(solver_model(Conductivity([1.0, 10.0]), "k11", 2))
+    model = ImageModel(solver_model(Conductivity([1.0, 10.0]), "k_xx", 2))
     x = torch.from_numpy(images((9, 6), n=4))
     alone = torch.cat([model.scores(x[i : i + 1]) for i in range(4)])
     np.testing.assert_allclose(model.scores(x).numpy(), alone.numpy(), rtol=1e-9)

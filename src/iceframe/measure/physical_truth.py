@@ -27,14 +27,13 @@ from iceframe.core.hashing import content_hash
 from iceframe.core.seeds import stream
 from iceframe.measure.model_free_maps import model_free_maps
 from iceframe.physics.cell_problem import Precision
+from iceframe.physics.components import component_pair
 from iceframe.physics.flips import exact_flips
 from iceframe.physics.homogenisation import SolveStatus, grid_shape, homogenize
-from iceframe.physics.properties import AXES, VOIGT, Properties
+from iceframe.physics.properties import Properties
 
 PER_PHASE = 32  # voxels of each phase that are asked
 TOLERANCE = 1e-4  # of the solver: flips are then right to about 0.1 %, their ranks unchanged
-
-_VOIGT_NUMBERS = {"xx": 1, "yy": 2, "zz": 3, "yz": 4, "xz": 5, "xy": 6}
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def physical_truth(
     Parameters
     ----------
     phases : integers ``(n, *grid)``, 2-D or 3-D, periodic.
-    component : of the effective tensor: ``C11`` … ``C66``, or ``k_xx``, ``k_xy``, … (``k11`` …).
+    component : of the effective tensor: ``C11`` … ``C66``, or ``k_xx``, ``k_xy``, ….
     to : the phase that each phase is changed to, ``(k,)``, or one for all; voxels that have it
         already are not drawn. For two phases the other one.
     per_phase : voxels drawn of each phase, without replacement; all of them where there are fewer.
@@ -175,7 +174,8 @@ def physical_truth(
         raise InputError("There are no structures to flip voxels in.", where="phases")
     phases = phases.astype(np.uint8) if phases.dtype == bool else phases
     dimension = len(grid_shape(phases))
-    a, b = component_position(component, properties, dimension)
+    kind = "elasticity" if properties.mechanical else "conductivity"
+    a, b = component_pair(kind, component, dimension)
     if per_phase < 1:
         raise UsageError("At least one voxel a phase is needed.", where="per_phase", got=per_phase)
     targets = _targets(to, properties.matrices(dimension).shape[-3])
@@ -211,36 +211,6 @@ def physical_truth(
         phases=phases,
         component=component,
     )
-
-
-def component_position(component: str, properties: Properties, dimension: int) -> tuple[int, int]:
-    """Row and column of a named component in the effective tensor, row ≤ column.
-
-    Examples
-    --------
-    >>> from iceframe.physics.properties import Conductivity, Elasticity
-    >>> component_position("C16", Elasticity([1.0], [0.3]), 2)
-    (0, 2)
-    >>> component_position("k_xy", Conductivity([1.0]), 2)
-    (0, 1)
-    """
-    if properties.mechanical:
-        parts = [str(_VOIGT_NUMBERS[v]) for v in VOIGT[dimension]]
-        names = {"C" + p + q: (i, j) for i, p in enumerate(parts) for j, q in enumerate(parts)}
-        shown = names
-    else:
-        axes = AXES[:dimension]
-        shown = {f"k_{p}{q}": (i, j) for i, p in enumerate(axes) for j, q in enumerate(axes)}
-        names = {**shown, **{f"k{i + 1}{j + 1}": (i, j) for i, j in shown.values()}}
-    if component not in names:
-        raise InputError(
-            "The property has no such component.",
-            where="component",
-            got=component,
-            allowed=", ".join(name for name, (i, j) in shown.items() if i <= j),
-        )
-    i, j = names[component]
-    return min(i, j), max(i, j)
 
 
 def _targets(to: int | Sequence[int] | None, k: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from iceframe.core.errors import InputError
-from iceframe.measure.physical_truth import component_position
+from iceframe.physics.components import component_pair
 from iceframe.physics.properties import Properties
 from iceframe.physics.sensitivity import effective_tensor
 
@@ -63,7 +63,8 @@ def solver_model(
             got=f"matrices {tuple(matrices.shape)}",
             allowed="(2, c, c)",
         )
-    position = component_position(component, properties, dimension)
+    kind = "elasticity" if properties.mechanical else "conductivity"
+    position = component_pair(kind, component, dimension)
     module: nn.Module = _module_class()(
         matrices, properties.mechanical, position, tolerance, max_iterations
     )

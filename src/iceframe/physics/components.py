@@ -35,10 +35,13 @@ def component_pair(prop: str, component: str, dimension: int) -> tuple[int, int]
 
     Examples
     --------
-    >>> component_pair("elasticity", "C66", 2), component_pair("conductivity", "k_xy", 3)
+    >>> component_pair("elasticity", "C66", 2), component_pair("conductivity", "k_yx", 3)
     ((2, 2), (0, 1))
     """
     names = tensor_names(prop, dimension)
+    turned = component[:-2] + component[:-3:-1]  # the tensor is symmetric
+    if turned in names:
+        component = turned
     if component not in names:
         raise InputError(
             f"The effective {prop} has no such component in {dimension} dimensions.",
