@@ -8,7 +8,7 @@ import pytest
 
 from iceframe.measure.belief import believe
 
-GOOD = {"faithfulness": 0.9, "seed_stability": 0.8, "randomisation": 0.4}
+GOOD = {"faithfulness": 0.9, "seed_stability": 0.8, "mprt": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ GOOD = {"faithfulness": 0.9, "seed_stability": 0.8, "randomisation": 0.4}
         ({**GOOD, "pf_star": -0.2}, "yes", "no"),
         ({**GOOD, "seed_stability": 0.5}, "partly", "unknown"),
         ({**GOOD, "seed_stability": 0.1}, "no", "unknown"),
-        ({**GOOD, "randomisation": 0.0}, "no", "unknown"),
+        ({**GOOD, "mprt": 0.8}, "no", "unknown"),
         ({**GOOD, "faithfulness": 0.2, "pf_star": 0.9}, "no", "yes"),
         ({**GOOD, "faithfulness": math.nan}, "unknown", "unknown"),
         ({"pf_star": 0.8}, "unknown", "yes"),

@@ -149,6 +149,9 @@ def test_undefined(rng):
     maps[0], maps[1, 0, 0], x[2] = -0.7, torch.nan, 0.5
     found = deletion(ImageModel(Weighted(w)), x, maps, fill=torch.full((1, 1, 8, 8), 0.5))
     assert np.isnan(found.area).tolist() == [True, True, True, False]
+    signs = torch.from_numpy(rng.choice([-0.7, 0.7], (4, 8, 8))).float()  # no order of size
+    found = deletion(ImageModel(Weighted(w)), x, signs, fill="blur")
+    assert np.isnan(found.area).all()
     without = deletion(ImageModel(Weighted(w)), x, maps, fill="blur", random_orders=0)
     assert np.isnan(without.area).all()
 

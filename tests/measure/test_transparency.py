@@ -49,21 +49,6 @@ def test_missing_attributions_are_undefined():
         transparency.stability(np.zeros((2, 3)), np.zeros((3, 2)))
 
 
-@given(nps.arrays(float, (4, 5), elements=st.floats(-1e3, 1e3)))
-def test_compactness_lies_between_one_feature_and_all(a):
-    value = transparency.compactness(a)
-    used = np.any(a != 0, axis=1)
-    assert np.all(np.isnan(value[~used]))
-    assert np.all((value[used] >= -1e-9) & (value[used] <= 1 + 1e-9))
-
-
-def test_compactness_of_m_equal_of_d():
-    a = np.array([[1.0, -1.0, 1.0, 0, 0, 0, 0, 0, 0, 0, 0]])
-    assert transparency.compactness(a)[0] == pytest.approx(1 - 2 / 10)
-    assert transparency.compactness(np.array([[2.0]]))[0] == 1
-    assert np.isnan(transparency.compactness(np.array([[0.0]]))[0])
-
-
 @pytest.fixture
 def problem(rng, table):
     x = rng.normal(size=(90, 4))

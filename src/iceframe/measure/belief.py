@@ -32,7 +32,7 @@ _REASONS: Mapping[str, Mapping[Answer, str]] = {
         "partly": "another seed draws a picture that is only alike",
         "no": "another seed draws another picture",
     },
-    "randomisation": {
+    "mprt": {
         "yes": "a network of random weights draws another picture",
         "no": "a network of random weights draws a picture as orderly",
     },
@@ -53,8 +53,8 @@ def believe(scores: Mapping[str, float], *, exact: bool = False) -> Belief:
 
     Parameters
     ----------
-    scores : any of ``faithfulness``, ``seed_stability``, ``randomisation`` (relative rise of the
-        map's entropy: good above 0) and ``pf_star``; NaN and absent ones are unknown.
+    scores : any of ``faithfulness``, ``seed_stability``, ``mprt`` (similarity to the map of random
+        weights: lower is better) and ``pf_star``; NaN and absent ones are unknown.
     exact : the explanation is the model itself, as the terms of a glass box are.
 
     Examples
@@ -86,8 +86,8 @@ def _of_model(known: Mapping[str, float]) -> tuple[Answer, str]:
     }
     if "faithfulness" not in grades:
         return "unknown", ""
-    if "randomisation" in known:
-        grades["randomisation"] = "yes" if known["randomisation"] > 0 else "no"
+    if "mprt" in known:
+        grades["mprt"] = "yes" if known["mprt"] < GOOD else "no"
     order: tuple[Answer, ...] = ("no", "partly", "yes")
     worst = min(grades, key=lambda name: order.index(grades[name]))
     return grades[worst], _REASONS[worst][grades[worst]]

@@ -193,6 +193,12 @@ class ImageExplainer(Explainer):
     input = "image"
     needs: ClassVar[Needs] = "gradients"
 
+    def refusal(self, fitted: Fitted) -> str:
+        refused = super().refusal(fitted)
+        if not refused and not hasattr(fitted.estimator, "torch_model"):
+            return f"it asks a torch module, and '{fitted.rung.name}' has none"
+        return refused
+
     @abstractmethod
     def maps(
         self,

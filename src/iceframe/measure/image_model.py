@@ -93,7 +93,7 @@ class ImageModel:
         import torch
 
         parts = [function(x[i], None if codes is None else codes[i]) for i in batches_of(x)]
-        return torch.cat(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)  # a cat of one is a copy
 
     def _gradient(self, x: Tensor, codes: Tensor | None) -> Tensor:
         import torch

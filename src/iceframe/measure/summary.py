@@ -28,6 +28,7 @@ from iceframe.measure.fidelity import clopper_pearson
 from iceframe.measure.metrics import METRICS
 
 CONFIDENCE = 0.95
+_MEDIANS = ("completeness_gap", "infidelity", "deletion", "insertion")
 BOOTSTRAP = 2000
 
 
@@ -254,13 +255,13 @@ def transparency_evidence(
 ) -> list[Evidence]:
     """Transparency rows from one mapping a fold of metric to values per explained sample.
 
-    The mean over all samples; of the completeness gap the median, because it explodes where a
-    prediction is close to the baseline.
+    The mean over all samples; the median of what is a ratio that explodes where a prediction is
+    close to the baseline.
     """
     rows = []
     for metric in dict.fromkeys(name for fold in quality for name in fold):
         parts = [np.asarray(fold.get(metric, ()), float) for fold in quality]
-        statistic = "median" if metric == "completeness_gap" else "mean"
+        statistic = "median" if metric in _MEDIANS else "mean"
         reduce = np.median if statistic == "median" else np.mean
         finite = [part[np.isfinite(part)] for part in parts]
         folds = [float(reduce(part)) if len(part) else float("nan") for part in finite]

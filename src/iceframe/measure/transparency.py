@@ -11,52 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from iceframe.core.seeds import derive_seed, generator
 from iceframe.measure.attribution import attribute
 from iceframe.measure.explainer import Attributions
 from iceframe.measure.model_flips import on_parts
+from iceframe.measure.ranks import rank_agreement
 
 if TYPE_CHECKING:
     from iceframe.scale.rung import Context, Inputs, Rung
-
-ROUNDING = 1e-9  # attributions below this share of the largest count as equal
-
-
-def rank_agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Spearman correlation of each row of two ``(n, d)`` arrays: ``(n,)``.
-
-    NaN where a row is constant (up to rounding), has fewer than two entries or is not finite: a
-    correlation is undefined there, neither 0 nor 1.
-
-    Examples
-    --------
-    >>> rank_agreement(np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 4.0, 9.0]])).round(6)
-    array([1.])
-    >>> rank_agreement(np.array([[1.0, 1.0]]), np.array([[1.0, 4.0]]))
-    array([nan])
-    """
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.shape != b.shape or a.ndim != 2:
-        raise ValueError(f"expected two (n, d) arrays of one shape, got {a.shape} and {b.shape}")
-    return np.array([_spearman(x, y) for x, y in zip(a, b, strict=True)])
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
-        return float("nan")
-    x, y = _rounded(x), _rounded(y)
-    if len(x) < 2 or np.all(x == x[0]) or np.all(y == y[0]):
-        return float("nan")
-    ranks = pd.Series(x).rank(), pd.Series(y).rank()  # ties share their mean rank
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _rounded(x: np.ndarray) -> np.ndarray:
-    """Values with rounding errors made ties."""
-    step = ROUNDING * np.max(np.abs(x), initial=0.0)
-    return np.round(x / step) if step > 0 else np.zeros_like(x)
 
 
 def faithfulness(attributions: np.ndarray, flips: np.ndarray) -> np.ndarray:
@@ -83,32 +46,6 @@ def stability(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     stability under resampling. Correlated features change places without changing predictions.
     """
     return rank_agreement(first, second)
-
-
-def compactness(attributions: np.ndarray) -> np.ndarray:
-    """How few parts carry the attribution: ``1 − (exp H − 1)/(d − 1)`` per sample, ``(n,)``.
-
-    H is the entropy of the shares ``|a_j|/Σ|a|``, after Bhatt, Weller & Moura 2020,
-    doi 10.24963/ijcai.2020/417, §3.3 (there the entropy itself). Higher is more compact: 1 where
-    one part has it all, 0 where all d have the same. NaN where all are zero; 1 for a single part.
-
-    Trap: short is not right. A constant-but-one explanation is compact and may be unfaithful.
-
-    Examples
-    --------
-    >>> compactness(np.array([[3.0, 0.0, 0.0], [1.0, -1.0, 1.0]])).round(6)
-    array([1., 0.])
-    """
-    size = np.abs(np.asarray(attributions, float))
-    total = size.sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = size / total
-        entropy = -np.sum(np.where(shares > 0, shares * np.log(shares), 0.0), axis=1)
-    if size.shape[1] < 2:
-        result = np.ones(len(size))
-    else:
-        result = 1.0 - (np.exp(entropy) - 1.0) / (size.shape[1] - 1.0)
-    return np.where(total[:, 0] > 0, result, np.nan)
 
 
 def completeness(attributions: Attributions) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,8 @@ class Wrap(nn.Module):
     """Continue ``(n, channels, *grid)`` periodically by ``reach`` pixels at every edge.
 
     The same as torch's circular padding, a fifth faster in training, because concatenation keeps
-    the memory format.
+    the memory format; and its gradient is folded in place, where that of slices is as many padded
+    copies as there are slices.
     """
 
     def __init__(self, reach: int) -> None:
@@ -61,10 +63,42 @@ class Wrap(nn.Module):
         self.reach = reach
 
     def forward(self, x: Tensor) -> Tensor:
+        return _Wrapped.apply(x, self.reach)
+
+
+class _Wrapped(torch.autograd.Function):
+    """Continues at every edge. With :class:`_Folded`, its adjoint, any number of derivatives."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, reach: int) -> Tensor:
+        ctx.reach = reach
         for axis in range(2, x.ndim):
-            before = x.narrow(axis, x.shape[axis] - self.reach, self.reach)
-            x = torch.cat([before, x, x.narrow(axis, 0, self.reach)], dim=axis)
+            before = x.narrow(axis, x.shape[axis] - reach, reach)
+            x = torch.cat([before, x, x.narrow(axis, 0, reach)], dim=axis)
         return x
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        return _Folded.apply(slopes[0], ctx.reach), None
+
+
+class _Folded(torch.autograd.Function):
+    """Adds what lies beyond every edge to where it was copied from."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, reach: int) -> Tensor:
+        ctx.reach = reach
+        for axis in range(2, y.ndim):
+            side = y.shape[axis] - 2 * reach
+            inner = y.narrow(axis, reach, side).clone()
+            inner.narrow(axis, side - reach, reach).add_(y.narrow(axis, 0, reach))
+            inner.narrow(axis, 0, reach).add_(y.narrow(axis, side + reach, reach))
+            y = inner
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        return _Wrapped.apply(slopes[0], ctx.reach), None
 
 
 def each_alone(channels: int) -> nn.Module:

@@ -20,6 +20,7 @@ from iceframe.scale.fitting import Fitted
 from iceframe.scale.rung import Inputs
 from iceframe.workflow import prepare
 from iceframe.workflow.examples import example_of, picture
+from iceframe.workflow.further_explanations import Questions, Subject, further_answers
 from iceframe.workflow.physics import agreement_of, physics_maps, testable, truth_of
 from iceframe.workflow.view import Explained
 from iceframe.workflow.viewing import trust_in
@@ -49,15 +50,22 @@ def predict_samples(run: Run, new: Any, rung: str | None) -> pd.DataFrame:
 
 
 def explain_sample(
-    run: Run, new: Any, sample: int | str, rung: str | None, explainer: str | None
+    run: Run,
+    new: Any,
+    sample: int | str,
+    rung: str | None,
+    explainer: str | None,
+    asked: Questions,
 ) -> Explained:
     """See :meth:`iceframe.workflow.session.Run.explain_sample`."""
     data = _read_like(run, new)
-    one = data.take([_position(data, sample)])
+    position = _position(data, sample)
+    one = data.take([position])
     folder = _final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
     conformal = Conformal.load(folder / "conformal.json")
     inputs, against = _represent(run, one), background(run)
+    further = further_answers(asked, Subject(run, fitted, data, one, position, inputs))
     seed = run.header["identity"]["seed"]
     classes = tuple(run.header["classes"])
     attributions = attribute(fitted, inputs, against, explainer=explainer, seed=seed)
@@ -81,7 +89,8 @@ def explain_sample(
             "explanation_vs_model": float(found.explanation_vs_model[0]),
             "model_vs_physics": float(found.model_vs_physics[0]),
         }
-    return Explained(explanation, example, trust_in(run, fitted.rung.name, scores))
+    trust = trust_in(run, fitted.rung.name, scores)
+    return Explained(explanation, example, trust, **further)
 
 
 def background(run: Run) -> Inputs:

@@ -8,10 +8,12 @@ import numpy as np
 
 from iceframe.core.files import write_json
 from iceframe.core.seeds import generator
-from iceframe.measure import transparency
-from iceframe.measure.attribution import attribute
+from iceframe.measure import concentration, transparency
+from iceframe.measure.attribution import attribute, default_explainer
 from iceframe.measure.conformal import Conformal
-from iceframe.measure.explainer import Attributions
+from iceframe.measure.explainer import EXPLAINERS, Attributions, Background, ImageExplainer
+from iceframe.measure.image_model import ImageModel
+from iceframe.measure.map_quality import map_quality
 from iceframe.measure.model_flips import flips, foretold_flips, on_parts
 from iceframe.scale.fitting import Fitted
 from iceframe.workflow.examples import as_row, example_of, picture
@@ -45,12 +47,21 @@ def explain_held_out(
         "faithfulness": transparency.faithfulness(
             foretold_flips(attributions, inputs, background), moved
         ),
-        "compactness": transparency.compactness(on_parts(attributions)),
+        "compactness": concentration.compactness(on_parts(attributions)),
         "completeness_gap": transparency.completeness(attributions),
         "seed_stability": transparency.seed_stability(*refit, attribution_seed=seed),
         "resample_stability": transparency.resample_stability(*refit, attribution_seed=seed),
     }
     _keep_examples(fitted, conformal, work, chosen, attributions, staged)
+    if fitted.rung.input == "image":
+        assert inputs.images is not None
+        assert background.images is not None
+        explainer = EXPLAINERS[default_explainer(fitted, inputs)]()
+        assert isinstance(explainer, ImageExplainer)
+        quality |= map_quality(
+            ImageModel.of(fitted), explainer, inputs.images, attributions,
+            Background(background.images), seed=seed,
+        )  # fmt: skip
     return {name: np.asarray(values, float).tolist() for name, values in quality.items()}
 
 

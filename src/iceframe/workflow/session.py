@@ -20,6 +20,7 @@ from iceframe.scale.represent import descriptors_named
 from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
+from iceframe.workflow.further_explanations import Questions
 from iceframe.workflow.plan import plan_units
 from iceframe.workflow.processes import MOST_WORKERS, number_of_workers
 from iceframe.workflow.settings import RunSettings, rungs_named, trials_at_most
@@ -256,9 +257,31 @@ class Run:
         *,
         rung: str | None = None,
         explainer: str | None = None,
+        concepts: bool = False,
+        counterfactual: float | str | None = None,
+        keep_volume_fraction: bool = False,
+        neighbours: int | None = None,
     ) -> Explained:
-        """Like :meth:`explain`, with the sample's prediction and how far to believe it."""
-        return explain_sample(self, new, sample, rung, explainer)
+        """Like :meth:`explain`, with the sample's prediction and how far to believe it, and with
+        what else is asked.
+
+        Parameters
+        ----------
+        concepts : which of the run's descriptors the network uses.
+        counterfactual : the least change of a two-phase structure that moves the prediction: by a
+            number in the target's unit, by per cent of the prediction's size (``"+10%"``), or to
+            another class. What the solver says of it is computed where the law is known.
+        keep_volume_fraction : of the counterfactual: move the phases, change no amount.
+        neighbours : how many of the run's samples that are nearest to this one, in the activations
+            of a network, or in the features.
+
+        Raises
+        ------
+        UsageError : a question that does not apply to this model or these data.
+        InputError : neighbours, and the run's data are gone.
+        """
+        asked = Questions(concepts, counterfactual, keep_volume_fraction, neighbours)
+        return explain_sample(self, new, sample, rung, explainer, asked)
 
     def view(self) -> RunView:
         """The run as plain values, for reports."""

@@ -51,12 +51,101 @@ class Trust:
 
 
 @dataclass(frozen=True)
+class ConceptEffects:
+    """Which named descriptors a network uses for one sample (:mod:`iceframe.measure.concepts`).
+
+    ``table``: one row a descriptor, what is used first. ``concept``, ``unit``; ``value`` of this
+    sample and ``deviation`` from the background's mean, in standard deviations ``sd``; ``r2`` of it
+    in the layer, ``present``; ``effect`` on ``score`` per ``sd`` with a 95 % interval ``low``,
+    ``high``; ``p``, ``p_adjusted``, ``used``; ``note``. ``left_out``: descriptors that were not
+    looked for, with the reason. ``images``: how many the descriptors were learned from, and
+    ``where`` these came from.
+    """
+
+    table: pd.DataFrame
+    score: str
+    left_out: Mapping[str, str]
+    layer: str
+    images: int
+    where: str
+    draws: int
+    level: float
+    sentence: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The least change found of a two-phase structure that moves a prediction
+    (:mod:`iceframe.measure.counterfactual`).
+
+    ``asked``: what for, in words. ``phases``, ``changed`` bool ``(*grid)``: the second phase before
+    the change, and where it changed. ``before``, ``after``: the prediction; for a classification
+    the probability of the class asked for. ``reached``: whether that is enough; if not, ``remedy``
+    says what to do. ``fraction_before``, ``fraction_after``: of the second phase. ``at_boundary``:
+    all that changed hangs together with a boundary between the phases. ``solved``: what the solver
+    says, ``before``, ``after``, ``ratio`` (true over predicted change), ``agrees`` and ``worked``;
+    ``None`` where no physics can be computed.
+    """
+
+    asked: str
+    phases: np.ndarray
+    changed: np.ndarray
+    before: float
+    after: float
+    reached: bool
+    remedy: str
+    fraction_before: float
+    fraction_after: float
+    at_boundary: bool
+    kept_volume_fraction: bool
+    solved: Mapping[str, Any] | None
+    sentence: str
+    reference: str
+
+    @property
+    def flips(self) -> int:
+        """How many voxels changed."""
+        return int(self.changed.sum())
+
+    @property
+    def share(self) -> float:
+        """Share of voxels that changed."""
+        return float(self.changed.mean())
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The samples of the run's data next to one sample, as its model sees them.
+
+    ``table``: ``id``, ``distance`` and ``measured``, nearest first. ``representation``: what the
+    distances are between. ``usual``: median distance of the run's samples to their nearest.
+    ``farther``: share of the run's samples that lie nearer to theirs than this one does. ``own``:
+    this sample is itself one of them, and is left out. ``images`` ``(k, h, w)``, where there are
+    any.
+    """
+
+    table: pd.DataFrame
+    representation: str
+    usual: float
+    farther: float
+    own: bool
+    images: np.ndarray | None
+    sentence: str
+    reference: str
+
+
+@dataclass(frozen=True)
 class Explained:
-    """One sample with its explanation, and how far that may be believed."""
+    """One sample with its explanation, and how far that may be believed; and the answers to
+    questions that were asked beside (:mod:`iceframe.workflow.further_explanations`)."""
 
     explanation: Explanation
     example: Example
     trust: Trust
+    concepts: ConceptEffects | None = None
+    counterfactual: Counterfactual | None = None
+    neighbours: Neighbourhood | None = None
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from captum.attr import Occlusion
 
 from iceframe.core.dataset import ArrayImages
+from iceframe.core.errors import UsageError
 from iceframe.measure.explainer import EXPLAINERS, Background
 from iceframe.measure.explainers import occlusion
 from iceframe.measure.image_model import ImageModel
@@ -149,3 +152,12 @@ def test_a_map_does_not_depend_on_the_other_images(rng, name, grid):
     alone = [explainer.maps(model, x[i : i + 1], codes[i : i + 1], background) for i in range(5)]
     assert together.shape == (5, *grid)
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["occlusion", "phase_flip"])
+def test_a_model_that_is_no_torch_module_is_refused(rng, images, pixels, linear, name):
+    fitted = pixels(linear(rng.normal(size=(1, 4, 4, 1))))
+    opaque = replace(fitted, estimator=object())
+    values = images(rng.random((2, 1, 4, 4)))
+    with pytest.raises(UsageError, match="torch module, and 'pixels' has none"):
+        EXPLAINERS[name]().explain(opaque, values, values)
