@@ -65,7 +65,7 @@ def explain_sample(
     fitted = Fitted.load(folder / "model")
     conformal = Conformal.load(folder / "conformal.json")
     inputs, against = _represent(run, one), background(run)
-    further = further_answers(asked, Subject(run, fitted, data, one, position, inputs))
+    further = further_answers(asked, Subject(run, fitted, data, one, position, inputs, against))
     seed = run.header["identity"]["seed"]
     classes = tuple(run.header["classes"])
     attributions = attribute(fitted, inputs, against, explainer=explainer, seed=seed)

@@ -17,8 +17,9 @@ network's last layer; the features, each in standard deviations of the run's dat
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +29,18 @@ import pandas as pd
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.values import Representation
 from iceframe.ingest import read
+from iceframe.scale.rung import Inputs
 from iceframe.workflow import prepare
 from iceframe.workflow.examples import picture
 from iceframe.workflow.physics import properties_of, testable
 from iceframe.workflow.view import ConceptEffects, Counterfactual, Neighbourhood
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from iceframe.core.dataset import Dataset, ImageSource
     from iceframe.measure.image_model import ImageModel
     from iceframe.scale.fitting import Fitted
-    from iceframe.scale.rung import Inputs
     from iceframe.workflow.session import Run
 
 MOST_CONCEPTS = 20
@@ -51,6 +54,8 @@ MOST_VOXELS = 2**28
 
 USUAL_OF = 500
 """Samples of the run whose own nearest neighbours say what distance is usual."""
+
+NEAR = "Papernot & McDaniel 2018, https://arxiv.org/abs/1803.04765"
 
 UNLIKE = 0.95
 """Share of the run's samples nearer to their neighbours than this one, from which nothing like it
@@ -70,7 +75,8 @@ class Questions:
 
 @dataclass(frozen=True)
 class Subject:
-    """The sample asked about: ``one`` and its ``inputs`` (one row), of ``given``; its model."""
+    """The sample asked about: ``one`` and its ``inputs`` (one row), at ``position`` in ``given``;
+    its model, and ``typical`` samples of the run."""
 
     run: Run
     fitted: Fitted
@@ -78,8 +84,30 @@ class Subject:
     one: Dataset
     position: int
     inputs: Inputs
+    typical: Inputs
 
     @property
+    def unit(self) -> str:
+        """Of the target."""
+        return str(self.run.header["unit"])
+
+    @cached_property
+    def known(self) -> Dataset | None:
+        """The run's own data: ``given``, if they are the same, or where they were read from;
+        ``None`` where they are gone or changed."""
+        header, given = self.run.header, self.given
+        if given.target == header["target"] and given.fingerprint == header["identity"]["data"]:
+            return given
+        source = header["facts"]["source"]
+        if not source or not Path(source).exists():
+            return None
+        try:
+            data = read(source, require_target=False, **header["reading"])
+        except InputError:
+            return None
+        return data if data.fingerprint == header["identity"]["data"] else None
+
+    @cached_property
     def code(self) -> int | None:
         """The predicted class, which is explained; ``None`` for a regression."""
         if self.fitted.context.task == "regression":
@@ -141,7 +169,7 @@ def _concepts(subject: Subject) -> ConceptEffects:
     table.insert(3, "deviation", (table["value"] - chosen.values.mean(axis=0)) / table["sd"])
     rank = np.lexsort((-table["effect"].abs(), ~table["present"], ~table["used"]))
     table = table.iloc[rank].reset_index(drop=True)
-    score = _unit(subject.run)
+    score = subject.unit
     if code is not None:
         score = f"logit of '{subject.run.header['classes'][code]}'"
     return ConceptEffects(
@@ -161,14 +189,10 @@ def _concepts(subject: Subject) -> ConceptEffects:
 def _background(subject: Subject) -> tuple[Inputs, str]:
     """Images with their descriptors that concepts are learned from, and where they come from: the
     run's data, evenly drawn where they are many, or the few that the run keeps."""
-    from iceframe.scale.rung import Inputs
-    from iceframe.workflow.answers import background
-
-    run = subject.run
-    data = _data_of(run, subject.given)
+    data = subject.known
     if data is None or data.images is None:
-        return background(run), "the images that the run keeps, since its data are gone"
-    representation, _ = prepare.read_representation(prepare.prepared_folder(run.store))
+        return subject.typical, "the images that the run keeps, since its data are gone"
+    representation, _ = prepare.read_representation(prepare.prepared_folder(subject.run.store))
     most = min(MOST_IMAGES, MOST_VOXELS // math.prod(data.images.shape))
     index = np.unique(np.linspace(0, len(data) - 1, min(len(data), most)).astype(int))
     return Inputs(representation.take(index), data.images.take(index)), "the run's data"
@@ -250,7 +274,7 @@ def _counterfactual(subject: Subject, wish: float | str, keep: bool) -> Counterf
     else:
         delta = change_asked(wish, float(predicted))
         options["delta"] = delta
-        asked = f"{delta:+.4g} {_unit(subject.run)}".rstrip()
+        asked = f"{delta:+.4g} {subject.unit}".rstrip()
     x = model.to_device(image)
     found = counterfactuals(model, x, keep_volume_fraction=keep, **options)
     before, after = float(found.before[0]), float(found.after[0])
@@ -266,7 +290,7 @@ def _counterfactual(subject: Subject, wish: float | str, keep: bool) -> Counterf
         from iceframe.physics.components import component_pair
 
         pair = component_pair(law.kind, law.component, phases.ndim)
-        truth = solve(found, properties_of(law), pair)
+        truth = replace(solve(found, properties_of(law), pair), unit=subject.unit)
         solved = {
             "before": float(truth.before[0]),
             "after": float(truth.after[0]),
@@ -377,9 +401,9 @@ def _neighbours(subject: Subject, k: int) -> Neighbourhood:
     from iceframe.measure.prototypes import nearest
 
     if k < 1:
-        raise UsageError("There are no so few neighbours.", where="--neighbours", got=k)
+        raise UsageError("Ask for one neighbour or more.", where="--neighbours", got=k)
     run = subject.run
-    data = _data_of(run, subject.given)
+    data = subject.known
     if data is None:
         raise InputError(
             "The run's own data are not where they were, or were changed.",
@@ -415,8 +439,8 @@ def _neighbours(subject: Subject, k: int) -> Neighbourhood:
         farther=farther,
         own=own,
         images=pictures,
-        sentence=_near_in_words(table, farther, own, _unit(run)),
-        reference="",
+        sentence=_near_in_words(table, farther, own, subject.unit),
+        reference=NEAR if subject.fitted.rung.input == "image" else "",
     )
 
 
@@ -442,7 +466,7 @@ def _as_the_model_sees(subject: Subject, data: Dataset) -> tuple[np.ndarray, np.
     return there, here, "features, each in standard deviations of the run's data"
 
 
-def _parts(model: ImageModel, images: ImageSource) -> Any:
+def _parts(model: ImageModel, images: ImageSource) -> Iterator[Tensor]:
     """All images, some at a time."""
     step = max(1, MOST_VOXELS // 16 // math.prod(images.shape))
     for start in range(0, len(images), step):
@@ -488,34 +512,6 @@ def _network(subject: Subject, option: str, what: str) -> ImageModel:
     return ImageModel.of(subject.fitted)
 
 
-def _data_of(run: Run, given: Dataset) -> Dataset | None:
-    """The run's own data: those given, if they are the same, or where they were read from; ``None``
-    where they are gone or changed."""
-    wanted = run.header["identity"]["data"]
-    if given.target == run.header["target"] and given.fingerprint == wanted:
-        return given
-    source = run.header["facts"]["source"]
-    if not source or not Path(source).exists():
-        return None
-    try:
-        data = read(source, require_target=False, **run.header["reading"])
-    except InputError:
-        return None
-    return data if data.fingerprint == wanted else None
-
-
-def _unit(run: Run) -> str:
-    return str(run.header["unit"])
-
-
 def _listed(items: list[str]) -> str:
     """Items as a sentence lists them."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def plain_rows(table: pd.DataFrame) -> list[Mapping[str, Any]]:
-    """Rows as mappings of plain values."""
-    return [
-        {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
-        for row in table.to_dict("records")
-    ]
