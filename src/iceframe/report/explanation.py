@@ -2,7 +2,9 @@
 
 ``explanation.html`` is self-contained; ``explanation.json`` holds all values, and beside it lies
 ``attributions.csv`` (tables) or ``map.npy`` (images, on the image's own grid) and
-``physics.npy`` where the property can be computed.
+``physics.npy`` where the property can be computed. What else was asked has a section and a key of
+its own (:mod:`iceframe.report.further`); ``counterfactual.npy`` holds the phases of a changed
+structure.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import pandas as pd
 from iceframe.core.files import replacing, write_json, write_text
 from iceframe.core.values import Explanation, Task
 from iceframe.report.figures.maps import draw_maps
+from iceframe.report.further import change_of, plain_answers, seen_of, use_of
 from iceframe.report.numbers import finite, number
 from iceframe.report.page import asset, template
 from iceframe.report.summary.learned import case_of
@@ -40,6 +43,9 @@ def write_explanation(explained: Explained, folder: Path) -> Path:
         _save(folder / "map.npy", explained.explanation.values)
         if example.physics is not None:
             _save(folder / "physics.npy", example.physics)
+    change = explained.counterfactual
+    if change is not None:
+        _save(folder / "counterfactual.npy", (change.phases ^ change.changed).astype(np.uint8))
     page = folder / "explanation.html"
     write_text(page, render(explained))
     return page
@@ -71,6 +77,9 @@ def render(explained: Explained) -> str:
             (word(name).label, word(name).tip, number(value))
             for name, value in explained.trust.scores.items()
         ],
+        use=None if explained.concepts is None else use_of(explained.concepts),
+        change=None if explained.counterfactual is None else change_of(explained),
+        seen=None if explained.neighbours is None else seen_of(explained),
     )
 
 
@@ -102,7 +111,7 @@ def _plain(explained: Explained) -> dict[str, object]:
             name: _finite_or_text(value)
             for name, value in zip(explanation.names, np.ravel(explanation.values), strict=True)
         }
-    return body
+    return body | plain_answers(explained)
 
 
 def _finite_or_text(value: object) -> object:

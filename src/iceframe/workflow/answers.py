@@ -20,7 +20,8 @@ from iceframe.scale.fitting import Fitted
 from iceframe.scale.rung import Inputs
 from iceframe.workflow import prepare
 from iceframe.workflow.examples import example_of, picture
-from iceframe.workflow.further_explanations import Questions, Subject, further_answers
+from iceframe.workflow.further import Questions, further_answers
+from iceframe.workflow.further.subject import Subject
 from iceframe.workflow.physics import agreement_of, physics_maps, testable, truth_of
 from iceframe.workflow.view import Explained
 from iceframe.workflow.viewing import trust_in
@@ -59,13 +60,12 @@ def explain_sample(
 ) -> Explained:
     """See :meth:`iceframe.workflow.session.Run.explain_sample`."""
     data = _read_like(run, new)
-    position = _position(data, sample)
-    one = data.take([position])
+    one = data.take([_position(data, sample)])
     folder = _final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
     conformal = Conformal.load(folder / "conformal.json")
     inputs, against = _represent(run, one), background(run)
-    further = further_answers(asked, Subject(run, fitted, data, one, position, inputs, against))
+    further = further_answers(asked, Subject(run, fitted, data, one, inputs, against))
     seed = run.header["identity"]["seed"]
     classes = tuple(run.header["classes"])
     attributions = attribute(fitted, inputs, against, explainer=explainer, seed=seed)

@@ -20,7 +20,7 @@ from iceframe.scale.represent import descriptors_named
 from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
-from iceframe.workflow.further_explanations import Questions
+from iceframe.workflow.further import Questions
 from iceframe.workflow.plan import plan_units
 from iceframe.workflow.processes import MOST_WORKERS, number_of_workers
 from iceframe.workflow.settings import RunSettings, rungs_named, trials_at_most

@@ -80,12 +80,12 @@ class Counterfactual:
     (:mod:`iceframe.measure.counterfactual`).
 
     ``asked``: what for, in words. ``phases``, ``changed`` bool ``(*grid)``: the second phase before
-    the change, and where it changed. ``before``, ``after``: the prediction; for a classification
-    the probability of the class asked for. ``reached``: whether that is enough; if not, ``remedy``
-    says what to do. ``fraction_before``, ``fraction_after``: of the second phase. ``at_boundary``:
-    all that changed hangs together with a boundary between the phases. ``solved``: what the solver
-    says, ``before``, ``after``, ``ratio`` (true over predicted change), ``agrees`` and ``worked``;
-    ``None`` where no physics can be computed.
+    the change, and where it changed. ``before``, ``after``: the prediction in ``unit``; for a
+    classification the probability of the class asked for. ``reached``: whether that is enough; if
+    not, ``remedy`` says what to do. ``fraction_before``, ``fraction_after``: of the second phase.
+    ``at_boundary``: all that changed hangs together with a boundary between the phases. ``solved``:
+    what the solver says, ``before``, ``after``, ``ratio`` (true over predicted change), ``agrees``
+    and ``worked``; ``None`` where no physics can be computed.
     """
 
     asked: str
@@ -95,6 +95,7 @@ class Counterfactual:
     after: float
     reached: bool
     remedy: str
+    unit: str
     fraction_before: float
     fraction_after: float
     at_boundary: bool
@@ -121,8 +122,8 @@ class Neighbourhood:
     ``table``: ``id``, ``distance`` and ``measured``, nearest first. ``representation``: what the
     distances are between. ``usual``: median distance of the run's samples to their nearest.
     ``farther``: share of the run's samples that lie nearer to theirs than this one does. ``own``:
-    this sample is itself one of them, and is left out. ``images`` ``(k, h, w)``, where there are
-    any.
+    this sample is itself one of them, and is left out. ``images`` ``(k, h, w)``; where there are
+    none, ``features``: one row a neighbour, a column a feature.
     """
 
     table: pd.DataFrame
@@ -131,6 +132,7 @@ class Neighbourhood:
     farther: float
     own: bool
     images: np.ndarray | None
+    features: pd.DataFrame | None
     sentence: str
     reference: str
 
@@ -138,7 +140,7 @@ class Neighbourhood:
 @dataclass(frozen=True)
 class Explained:
     """One sample with its explanation, and how far that may be believed; and the answers to
-    questions that were asked beside (:mod:`iceframe.workflow.further_explanations`)."""
+    questions that were asked beside (:mod:`iceframe.workflow.further`)."""
 
     explanation: Explanation
     example: Example
