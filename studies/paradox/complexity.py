@@ -1,11 +1,11 @@
 """How complex each model is: C1, C2, C3 and their composite (DESIGN, §4).
 
 C2 and C3 rest on the default descriptors of the structures in distribution, the same for all
-models. C1 asks for refits to disturbed targets, ``1 + replicates`` fits: it is measured for
-the rungs whose fits take a minute or less (``REFITTED``), for the first seed and the larger number
-of structures only. Sensitivities are not disturbed with the targets: what a supervised network
-takes from them does not count as freedom. The cubic in the volume fraction is linear in its four
-coefficients, so that its degrees of freedom are four.
+models. C1 asks for refits to disturbed targets, ``1 + replicates`` fits: it is measured for the
+rungs whose fits take a minute or less (``REFITTED``), for the first seed. Sensitivities are not
+disturbed with the targets: what a supervised network takes from them does not count as freedom.
+The cubic in the volume fraction is linear in its four coefficients, so that its degrees of freedom
+are four.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def pieces(study: Study) -> list[Piece]:
             )
         )
     for key in fitted_keys(study):
-        if key.seed == 0 and key.n == study.sizes.train and key.rung in REFITTED:
+        if key.seed == 0 and key.rung in REFITTED:
             path = study.out / "complexity" / f"{key.name}.gdf.json"
             found.append(
                 Piece(

@@ -42,10 +42,10 @@ def draw(study: Study, found: pd.DataFrame, pairs: pd.DataFrame, default: str) -
                             "grid.color": "0.92", "axes.axisbelow": True}  # fmt: skip
     folder = study.out / "figures"
     maps = pairs[pairs["explainer"] == default]
-    most = maps[maps["n"] == maps["n"].max()]
+    most = maps[maps["n"] == maps.groupby("rung")["n"].transform("max")]
     for name, figure in (
         ("a-paradox", _paradox(study, most)),
-        ("b-sobolev", _supervision(study, most)),
+        ("b-sobolev", _supervision(study, maps)),
         ("c-metrics", _metrics(study)),
         ("d-shift", _shift(study, found, maps)),
         ("maps", _maps(study, default)),
@@ -95,7 +95,7 @@ def _supervision(study: Study, maps: pd.DataFrame) -> Figure | None:
         for row in taught.to_dict("records"):
             base, _ = _base(row["rung"])
             plain = maps[(maps["rung"] == base) & (maps["contrast"] == row["contrast"])
-                         & (maps["seed"] == row["seed"])]  # fmt: skip
+                         & (maps["n"] == row["n"]) & (maps["seed"] == row["seed"])]  # fmt: skip
             if plain.empty:
                 continue
             one = plain.iloc[0]
@@ -221,7 +221,8 @@ def _logarithmic(axis: Any, which: str) -> None:
 
 
 def _pictured(key: Key, contrast: float, study: Study) -> bool:
-    return key.contrast == contrast and key.n == study.sizes.train and key.seed == 0
+    most = max(k.n for k in study.fits if k.rung == key.rung)
+    return key.contrast == contrast and key.n == most and key.seed == 0
 
 
 def _residual(base: np.ndarray, y: np.ndarray) -> np.ndarray:

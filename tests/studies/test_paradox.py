@@ -50,7 +50,10 @@ def test_the_study_runs_answers_and_goes_on_where_it_stopped(
     rungs = pd.read_csv(tmp_path / "tables" / "a-rungs.csv").set_index("rung")
     assert np.isfinite(rungs["R2"]).all()
     assert np.isnan(rungs.loc["volume_fraction", "PF* of the gradient"])
-    assert np.isfinite(rungs.loc["cnn", ["C1", "C2", "C3", "model vs physics"]].astype(float)).all()
+    networks = rungs.loc[["cnn", "sobolev_cnn"]]
+    assert list(networks["n"]) == [TINY.train, TINY.few, TINY.few]
+    assert np.isfinite(networks[["C2", "C3", "model vs physics"]].astype(float)).all(axis=None)
+    assert np.isfinite(networks.loc[["cnn"], "C1"]).all()
     metrics = pd.read_csv(tmp_path / "tables" / "c-metrics.csv").set_index("metric")
     assert np.isfinite(metrics.loc["explanation_vs_model inside", "all pairs"])
     # Importances foretell no signed change: infidelity is undefined for Grad-CAM, not zero.
