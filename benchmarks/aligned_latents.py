@@ -174,7 +174,7 @@ def report(
     stiffness: np.ndarray,
 ) -> None:
     """What an encoder's latents are worth, on the test images."""
-    from iceframe.measure.disentanglement import disentanglement_table
+    from iceframe.measure.latents.disentanglement import disentanglement_table
 
     latents = encoder.encode(images[:LABELLED])
     z, tests = latents[:TEST], {of: truth.iloc[:TEST] for of, truth in truths.items()}

@@ -19,8 +19,8 @@ from sklearn.preprocessing import scale
 from iceframe.core.dataset import ArrayImages
 from iceframe.core.seeds import generator
 from iceframe.core.values import Representation
-from iceframe.measure.concepts import concept_use
-from iceframe.measure.counterfactual import counterfactuals, solved
+from iceframe.measure.beyond_maps.concepts import concept_use
+from iceframe.measure.beyond_maps.counterfactual import counterfactuals, solved
 from iceframe.measure.image_model import ImageModel
 from iceframe.physics import generate, homogenize
 from iceframe.physics.properties import Conductivity

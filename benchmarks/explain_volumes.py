@@ -17,9 +17,9 @@ from iceframe.core.dataset import ArrayImages
 from iceframe.core.values import Representation
 from iceframe.measure.explainer import EXPLAINERS, Background, ImageExplainer
 from iceframe.measure.image_model import ImageModel
-from iceframe.measure.map_quality import map_quality
-from iceframe.measure.physical_agreement import physical_agreement
-from iceframe.measure.physical_truth import physical_truth
+from iceframe.measure.maps.quality import map_quality
+from iceframe.measure.physical.agreement import physical_agreement
+from iceframe.measure.physical.truth import physical_truth
 from iceframe.physics import generate, homogenize
 from iceframe.physics.properties import Conductivity
 from iceframe.scale.fitting import context_for, fit

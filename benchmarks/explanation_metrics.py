@@ -36,11 +36,11 @@ import quantus
 import torch
 from torch import Tensor, nn
 
-from iceframe.measure.deletion import deletion
 from iceframe.measure.explainers.input_gradient import InputGradient
 from iceframe.measure.image_model import ImageModel
-from iceframe.measure.infidelity import infidelity, patch_masks
-from iceframe.measure.sensitivity import sensitivity
+from iceframe.measure.maps.deletion import deletion
+from iceframe.measure.maps.infidelity import infidelity, patch_masks
+from iceframe.measure.maps.sensitivity import sensitivity
 from iceframe.physics import generate
 from iceframe.scale.architectures import Problem, build
 

@@ -92,7 +92,7 @@ def best(turns: list[dict]) -> dict:
 def here(module: nn.Module, x: Tensor, repeats: int) -> dict:
     from iceframe.measure.explainer import ImageExplainer
     from iceframe.measure.image_model import ImageModel
-    from iceframe.measure.randomisation import efficient_mprt, mprt
+    from iceframe.measure.maps.randomisation import efficient_mprt, mprt
 
     class Gradient(ImageExplainer):
         passes = 0

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from iceframe.measure.concentration import compactness, entropy, gini
-from iceframe.measure.deletion import deletion
 from iceframe.measure.explainer import Background, Explainer, ImageExplainer
 from iceframe.measure.image_model import ImageModel
-from iceframe.measure.infidelity import infidelity
-from iceframe.measure.randomisation import efficient_mprt, layers_of
-from iceframe.measure.sensitivity import sensitivity
+from iceframe.measure.maps.concentration import compactness, entropy, gini
+from iceframe.measure.maps.deletion import deletion
+from iceframe.measure.maps.infidelity import infidelity
+from iceframe.measure.maps.randomisation import efficient_mprt, layers_of
+from iceframe.measure.maps.sensitivity import sensitivity
 from iceframe.scale.fitting import Fitted
 from iceframe.scale.rung import Inputs
 

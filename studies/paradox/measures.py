@@ -28,14 +28,14 @@ from studies.paradox.truth import JUDGED, truth, truth_path
 from iceframe.core.files import read_json, replacing, write_json
 from iceframe.measure.explainer import EXPLAINERS, Explainer
 from iceframe.measure.image_model import ImageModel
-from iceframe.measure.physical_agreement import (
+from iceframe.measure.physical.agreement import (
     PhysicalAgreement,
     model_phase_flips,
     physical_agreement,
     predicted_flips,
     within_phase_agreement,
 )
-from iceframe.measure.physical_truth import PhysicalTruth
+from iceframe.measure.physical.truth import PhysicalTruth
 from iceframe.scale.rung import Inputs
 
 FLIPS = "phase_flip"

@@ -8,7 +8,7 @@ from pathlib import Path
 from studies.paradox.data import available, law, test_set
 from studies.paradox.pieces import Piece, Study
 
-from iceframe.measure.physical_truth import PhysicalTruth, physical_truth
+from iceframe.measure.physical.truth import PhysicalTruth, physical_truth
 
 JUDGED = ("inside", "morphology", "gamma_prime")
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from iceframe.measure import disentanglement
+from iceframe.measure.latents import disentanglement
 
 Cli = Callable[..., Any]  # gives code, out, err; see conftest
 QUICK = ("--epochs", "2", "--latents", "3")

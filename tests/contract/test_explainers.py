@@ -15,7 +15,7 @@ from iceframe.core.values import Representation
 from iceframe.measure.attribution import default_explainer
 from iceframe.measure.explainer import EXPLAINERS, Background, ImageExplainer, Meaning, Needs
 from iceframe.measure.image_model import ImageModel
-from iceframe.measure.map_quality import map_quality
+from iceframe.measure.maps.quality import map_quality
 from iceframe.measure.metrics import METRICS
 from iceframe.scale.fitting import Fitted, context_for, fit
 from iceframe.scale.rung import RUNGS, Inputs

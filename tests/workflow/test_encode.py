@@ -12,7 +12,7 @@ import pytest
 import iceframe as ice
 from iceframe.core.dataset import ArrayImages, Dataset
 from iceframe.core.errors import InputError, UsageError
-from iceframe.measure import disentanglement
+from iceframe.measure.latents import disentanglement
 from iceframe.workflow.encode import Encoding
 from iceframe.workflow.encoding_view import nearest, principal_components, view_of
 

@@ -280,9 +280,9 @@ def physics_evidence(
     and the two agreements that it is made of.
 
     ``found``: one mapping a fold with the fields of
-    :class:`~iceframe.measure.physical_agreement.PhysicalAgreement`, as lists.
+    :class:`~iceframe.measure.physical.agreement.PhysicalAgreement`, as lists.
     """
-    from iceframe.measure.physical_agreement import PhysicalAgreement
+    from iceframe.measure.physical.agreement import PhysicalAgreement
 
     if not found:
         return []

@@ -350,7 +350,7 @@ def _scored(
     table: pd.DataFrame, known: Factors, seed: int
 ) -> tuple[pd.DataFrame | None, list[str]]:
     """Disentanglement of the latents, and what is to be said of it."""
-    from iceframe.measure.disentanglement import disentanglement_table
+    from iceframe.measure.latents.disentanglement import disentanglement_table
 
     n = len(table)
     if not known.names:

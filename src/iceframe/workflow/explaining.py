@@ -8,12 +8,13 @@ import numpy as np
 
 from iceframe.core.files import write_json
 from iceframe.core.seeds import generator
-from iceframe.measure import concentration, transparency
+from iceframe.measure import transparency
 from iceframe.measure.attribution import attribute, default_explainer
 from iceframe.measure.conformal import Conformal
 from iceframe.measure.explainer import EXPLAINERS, Attributions, Background, ImageExplainer
 from iceframe.measure.image_model import ImageModel
-from iceframe.measure.map_quality import map_quality
+from iceframe.measure.maps import concentration
+from iceframe.measure.maps.quality import map_quality
 from iceframe.measure.model_flips import flips, foretold_flips, on_parts
 from iceframe.scale.fitting import Fitted
 from iceframe.workflow.examples import as_row, example_of, picture

@@ -2,7 +2,7 @@
 tested against.
 
 In every fold the same few held-out samples serve all rungs; each rung's default explanation of
-them is compared with the exact flips (:mod:`iceframe.measure.physical_agreement`).
+them is compared with the exact flips (:mod:`iceframe.measure.physical.agreement`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from iceframe.physics.components import component_pair
 if TYPE_CHECKING:
     from iceframe.core.dataset import ImageSource
     from iceframe.measure.explainer import Attributions, Meaning
-    from iceframe.measure.physical_agreement import PhysicalAgreement
-    from iceframe.measure.physical_truth import PhysicalTruth
+    from iceframe.measure.physical.agreement import PhysicalAgreement
+    from iceframe.measure.physical.truth import PhysicalTruth
     from iceframe.physics.properties import Properties
     from iceframe.scale.fitting import Fitted
     from iceframe.scale.rung import Inputs
@@ -50,7 +50,7 @@ def properties_of(law: Law) -> Properties:
 
 def truth_of(images: ImageSource, law: Law, seed: int, device: str = "cpu") -> PhysicalTruth:
     """Exact flips of two-phase images."""
-    from iceframe.measure.physical_truth import physical_truth
+    from iceframe.measure.physical.truth import physical_truth
 
     phases = np.rint(images.read(np.arange(len(images)))[:, 0]).astype(np.uint8)
     return physical_truth(phases, properties_of(law), law.component, seed=seed, device=device)
@@ -89,7 +89,7 @@ def write_truth(work: Workload, test: np.ndarray, staged: Path) -> None:
 def tested(fitted: Fitted, work: Workload, background: Inputs, base: Path) -> dict[str, Any]:
     """Explain the samples whose truth lies in ``base``; their agreement with it, as JSON values."""
     from iceframe.measure.attribution import attribute
-    from iceframe.measure.physical_truth import PhysicalTruth
+    from iceframe.measure.physical.truth import PhysicalTruth
 
     inputs = work.inputs.take(np.load(base / POSITIONS, allow_pickle=False))
     attributions = attribute(fitted, inputs, background, seed=fitted.context.seed)
@@ -104,7 +104,7 @@ def agreement_of(
 ) -> PhysicalAgreement:
     """Agreement of attributions of images with their exact flips."""
     from iceframe.measure.image_model import ImageModel
-    from iceframe.measure.physical_agreement import physical_agreement
+    from iceframe.measure.physical.agreement import physical_agreement
 
     assert inputs.images is not None
     x = inputs.images.read(np.arange(len(inputs)))

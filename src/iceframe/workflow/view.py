@@ -52,7 +52,8 @@ class Trust:
 
 @dataclass(frozen=True)
 class ConceptEffects:
-    """Which named descriptors a network uses for one sample (:mod:`iceframe.measure.concepts`).
+    """Which named descriptors a network uses for one sample
+    (:mod:`iceframe.measure.beyond_maps.concepts`).
 
     ``table``: one row a descriptor, what is used first. ``concept``, ``unit``; ``value`` of this
     sample and ``deviation`` from the background's mean, in standard deviations ``sd``; ``r2`` of it
@@ -77,7 +78,7 @@ class ConceptEffects:
 @dataclass(frozen=True)
 class Counterfactual:
     """The least change found of a two-phase structure that moves a prediction
-    (:mod:`iceframe.measure.counterfactual`).
+    (:mod:`iceframe.measure.beyond_maps.counterfactual`).
 
     ``asked``: what for, in words. ``phases``, ``changed`` bool ``(*grid)``: the second phase before
     the change, and where it changed. ``before``, ``after``: the prediction in ``unit``; for a

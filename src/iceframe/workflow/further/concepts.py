@@ -1,9 +1,9 @@
 """Which named descriptors of a run's table a network uses for one sample.
 
-The concepts of :mod:`iceframe.measure.concepts` are learned from the run's own images and table of
-descriptors. Descriptors that follow from those before them in the table are left out, since effects
-cannot be shared out between them: a variance inflation factor ``1/(1 − R²)`` above 10 (Marquardt
-1970, doi:10.2307/1267205). So are those beyond one for ten images.
+The concepts of :mod:`iceframe.measure.beyond_maps.concepts` are learned from the run's own images
+and table of descriptors. Descriptors that follow from those before them in the table are left out,
+since effects cannot be shared out between them: a variance inflation factor ``1/(1 − R²)`` above 10
+(Marquardt 1970, doi:10.2307/1267205). So are those beyond one for ten images.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def concepts_used(subject: Subject) -> ConceptEffects:
     """
     import torch
 
-    from iceframe.measure.concepts import concept_use
+    from iceframe.measure.beyond_maps.concepts import concept_use
 
     model = network_of(subject, "--concepts", "Concepts are looked for in networks")
     assert subject.inputs.images is not None
@@ -106,7 +106,7 @@ def _background(subject: Subject) -> tuple[Inputs, str]:
 
 def _told_apart(table: Representation) -> tuple[Representation, dict[str, str]]:
     """Descriptors that vary and do not follow from those before them; why others are left out."""
-    from iceframe.measure.concepts import LEAST_IMAGES
+    from iceframe.measure.beyond_maps.concepts import LEAST_IMAGES
 
     most = min(MOST_CONCEPTS, max(len(table), LEAST_IMAGES) // IMAGES_PER_CONCEPT)
     kept: list[int] = []

@@ -1,7 +1,7 @@
 """The least change of a sample's two-phase structure that moves its prediction as asked.
 
-The search is :mod:`iceframe.measure.counterfactual`; where the data state the law, the solver says
-whether the material would follow.
+The search is :mod:`iceframe.measure.beyond_maps.counterfactual`; where the data state the law, the
+solver says whether the material would follow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from iceframe.workflow.physics import properties_of, testable
 from iceframe.workflow.view import Counterfactual
 
 if TYPE_CHECKING:
-    from iceframe.measure.counterfactual import Counterfactuals
+    from iceframe.measure.beyond_maps.counterfactual import Counterfactuals
     from iceframe.workflow.further.subject import Subject
 
 _REMEDIES = {
@@ -38,7 +38,7 @@ def changed_structure(subject: Subject, wish: float | str, keep: bool) -> Counte
     """
     import torch
 
-    from iceframe.measure.counterfactual import REFERENCE, counterfactuals
+    from iceframe.measure.beyond_maps.counterfactual import REFERENCE, counterfactuals
 
     model = network_of(subject, "--counterfactual", "Structures are changed for networks")
     source = subject.inputs.images
@@ -85,7 +85,7 @@ def changed_structure(subject: Subject, wish: float | str, keep: bool) -> Counte
 
 def _solver_says(subject: Subject, found: Counterfactuals) -> tuple[dict[str, Any] | None, str]:
     """The property before and after as plain values, and whether making it would have worked."""
-    from iceframe.measure.counterfactual import solved
+    from iceframe.measure.beyond_maps.counterfactual import solved
     from iceframe.physics.components import component_pair
 
     law = subject.one.law

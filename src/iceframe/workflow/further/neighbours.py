@@ -1,9 +1,9 @@
 """The samples of a run's data that are next to one sample in what its model makes of them.
 
 For a network these are the pooled activations that enter its last layer
-(:class:`~iceframe.measure.layer_tap.LayerTap`); for other models the features, each in standard
-deviations of the run's data, a missing one at the mean. How far is far is told by the run's own
-samples and their nearest.
+(:class:`~iceframe.measure.beyond_maps.layer_tap.LayerTap`); for other models the features, each in
+standard deviations of the run's data, a missing one at the mean. How far is far is told by the
+run's own samples and their nearest.
 
 Trap: near in the features is not near in what a model of them uses; all features count alike.
 
@@ -52,7 +52,7 @@ def seen_alike(subject: Subject, k: int) -> Neighbourhood:
     ------
     UsageError : none, or more than there are. InputError : the run's data are gone.
     """
-    from iceframe.measure.prototypes import nearest
+    from iceframe.measure.beyond_maps.prototypes import nearest
 
     if k < 1:
         raise UsageError("Ask for one neighbour or more.", where="--neighbours", got=k)

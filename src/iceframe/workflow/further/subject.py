@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iceframe.core.dataset import Dataset
+    from iceframe.measure.beyond_maps.layer_tap import LayerTap
     from iceframe.measure.image_model import ImageModel
-    from iceframe.measure.layer_tap import LayerTap
     from iceframe.scale.fitting import Fitted
     from iceframe.scale.rung import Inputs
     from iceframe.workflow.session import Run
@@ -80,7 +80,7 @@ def network_of(subject: Subject, option: str, what: str) -> ImageModel:
 def tap_of(model: ImageModel, one: Tensor) -> LayerTap | None:
     """What enters the last layer with weights; ``None`` for a model that is no network of layers,
     as a regression of two-point statistics."""
-    from iceframe.measure.layer_tap import LayerTap
+    from iceframe.measure.beyond_maps.layer_tap import LayerTap
 
     try:
         return LayerTap(model, one)

@@ -1,0 +1,1 @@
+"""Explanations that are not heat maps: concepts, counterfactuals, directions, prototypes."""

@@ -1,0 +1,1 @@
+"""Whether latents mean something: scores of disentanglement, and what they are made of."""

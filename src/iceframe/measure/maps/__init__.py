@@ -1,0 +1,1 @@
+"""Metrics of maps over images that need no physics: one module a family."""

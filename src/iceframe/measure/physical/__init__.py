@@ -1,0 +1,1 @@
+"""Explanations against exact physics: the truth, the agreement, and the solver as a model."""
