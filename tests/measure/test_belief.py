@@ -38,7 +38,7 @@ def test_the_sentence_says_both_answers_and_why():
     )
     assert "unknown: no physics was computed" in believe(GOOD).sentence
     assert "physical agreement 0.90" in believe({**GOOD, "pf_star": 0.9}).sentence
-    assert "wrong about the material" in believe({**GOOD, "pf_star": 0.0}).sentence
+    assert "but not of the material" in believe({**GOOD, "pf_star": 0.0}).sentence
     assert "only alike" in believe({**GOOD, "seed_stability": 0.5}).sentence
     assert believe({}).sentence.startswith("Unknown")
 

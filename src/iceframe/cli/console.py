@@ -54,6 +54,13 @@ def show_equilibrium(equilibrium: Equilibrium) -> None:
         out.print(f"  [dim]→ {escape(equilibrium.remedy)}[/dim]")
 
 
+def show_trust(rung: str, sentence: str) -> None:
+    """Whether the explanations of the chosen rung may be believed."""
+    out.print(
+        f"\nMay the explanations of [bold]{escape(rung)}[/bold] be believed? {escape(sentence)}"
+    )
+
+
 def show_ladder(rows: list[dict[str, Any]], columns: list[str]) -> None:
     """One line a row; words stand left, numbers right."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from iceframe.cli.console import show_ladder
+from iceframe.cli.console import show_ladder, show_trust
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from iceframe.workflow.session import Run
 
 _REGRESSION = ("complexity", "mae", "r2", "coverage_90", "faithfulness")
+_WHERE_MEASURED = ("pf_star",)
 _CLASSIFICATION = ("complexity", "balanced_accuracy", "log_loss", "coverage_90", "faithfulness")
 
 
 def show_rungs(finished: Run) -> None:
     """One line a rung: the three axes side by side."""
     task = finished.header["task"]
-    metrics = _REGRESSION if task == "regression" else _CLASSIFICATION
+    metrics: tuple[str, ...] = _REGRESSION if task == "regression" else _CLASSIFICATION
     evidence = finished.evidence
     columns = evidence[["rung", "metric", "value"]].to_numpy()
     values = {(str(rung), str(metric)): float(value) for rung, metric, value in columns}
+    measured = {metric for _, metric in values}
+    metrics += tuple(metric for metric in _WHERE_MEASURED if metric in measured)
     order = sorted(
         dict.fromkeys(r for r, _ in values), key=lambda r: values.get((r, "complexity"), math.inf)
     )
@@ -35,6 +38,15 @@ def show_rungs(finished: Run) -> None:
             row[metric] = number(values.get((rung, metric), float("nan")))
         rows.append(row)
     show_ladder(rows, ["rung", *metrics])
+
+
+def show_belief(finished: Run) -> None:
+    """Whether the explanations of the chosen rung may be believed."""
+    from iceframe.workflow.viewing import trust_in
+
+    rung = finished.equilibrium.rung
+    if rung is not None:
+        show_trust(rung, trust_in(finished, rung).sentence)
 
 
 def number(value: float) -> str:

@@ -60,8 +60,8 @@ def believe(scores: Mapping[str, float], *, exact: bool = False) -> Belief:
     Examples
     --------
     >>> believe({"faithfulness": 0.9, "seed_stability": 0.8, "pf_star": 0.1}).sentence
-    'A true picture of the model, and the model is wrong about the material: what the picture \
-calls important is not what changes the property (physical agreement 0.10).'
+    'A true picture of the model, but not of the material: what it calls important is not what \
+changes the property (physical agreement 0.10).'
     >>> believe({"faithfulness": 0.1}).of_model
     'no'
     """
@@ -110,9 +110,8 @@ def _sentence(
         start += f" ({reason})" if of_model == "yes" else ""
         return f"{start}. Whether the material agrees is unknown: no physics was computed."
     said = {
-        "yes": "and the material agrees: the property changes as it says",
-        "partly": "and the material agrees in part: the property changes only roughly as it says",
-        "no": "and the model is wrong about the material: what the picture calls important is not "
-        "what changes the property",
+        "yes": "and of the material: the property changes as it says",
+        "partly": "and in part of the material: the property changes only roughly as it says",
+        "no": "but not of the material: what it calls important is not what changes the property",
     }
     return f"{start}, {said[of_material]} (physical agreement {known['pf_star']:.2f})."

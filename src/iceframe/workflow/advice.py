@@ -12,6 +12,7 @@ from iceframe.workflow.plan import Workload
 
 LOW_FAITHFULNESS = 0.5
 LOW_STABILITY = 0.7
+LOW_PHYSICS = 0.3
 SHIFT_RATIO = 1.5  # error on unseen clusters over error on unseen samples
 
 
@@ -48,6 +49,13 @@ def _about_trust(rung: str, value: dict[tuple[str, str], float]) -> list[str]:
         steps.append(
             f"Explanations of `{rung}` change from seed to seed (agreement {stability:.2f}): "
             "average several fits, or get more data, before reading them."
+        )
+    agreement = value.get((rung, "pf_star"), np.nan)
+    if agreement < LOW_PHYSICS:
+        steps.append(
+            f"Do not read the maps of `{rung}` as physics: they agree with the exact answer little "
+            f"better than a blurred image does (PF* {agreement:.2f}). Simulate with "
+            "`sensitivities: true`, and let a network learn from them (`sobolev_fno`)."
         )
     if not RUNGS[rung].glass_box:
         boxes = sorted({r for r, _ in value if RUNGS[r].glass_box and r != "mean"})

@@ -108,12 +108,13 @@ def run(
 def conclude(finished: Run) -> None:
     """Print the verdict, write the report, and end with exit code 3 if time ran out."""
     from iceframe.cli.console import err, out, show_audit, show_equilibrium
-    from iceframe.cli.summary import show_rungs
+    from iceframe.cli.summary import show_belief, show_rungs
     from iceframe.report import write_report
 
     show_audit(finished.audit, err)
     show_rungs(finished)
     show_equilibrium(finished.equilibrium)
+    show_belief(finished)
     path = write_report(finished.view(), finished.folder / "report.html")
     out.print(f"\nReport: [bold]{path}[/bold]")
     for rung, message in finished.failures.items():

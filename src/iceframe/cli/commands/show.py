@@ -23,7 +23,7 @@ def show(
     Example: [bold]iceframe show runs/steels --json[/bold]
     """
     from iceframe.cli.console import show_equilibrium
-    from iceframe.cli.summary import as_plain, show_rungs
+    from iceframe.cli.summary import as_plain, show_belief, show_rungs
     from iceframe.workflow.session import open_run
 
     finished = open_run(run)
@@ -32,3 +32,4 @@ def show(
         return
     show_rungs(finished)
     show_equilibrium(finished.equilibrium)
+    show_belief(finished)
