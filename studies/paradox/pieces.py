@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 CLASSICAL = ("volume_fraction", "two_point_pca")
-PLAIN = ("cnn", "vit", "resnet", "fno")
+PLAIN = ("cnn", "vit", "fno")
 SUPERVISED = ("sobolev_cnn", "sobolev_vit", "sobolev_fno", "sobolev_resnet")
-RUNGS = (*CLASSICAL, *PLAIN, *SUPERVISED)
+RUNGS = (*CLASSICAL, *PLAIN, *SUPERVISED[:3])  # resnet and sobolev_resnet on request
 MANY, FEW = 1000, 200
 MIDDLE = 10.0
 SLOW = ("fno",)  # of few samples only
-SLOWEST = ("sobolev_resnet",)  # of few samples and the middle contrast only
+SLOWEST = ("resnet", "sobolev_resnet")  # at the middle contrast only
 
 console = Console(highlight=False)
 
