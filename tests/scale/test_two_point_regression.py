@@ -98,6 +98,13 @@ def test_the_reach_bounds_the_lags():
     assert np.abs(Autocorrelation((16, 16), True, reach=99).lags).max() == 8
 
 
+def test_there_are_no_more_components_than_lags():
+    x = (np.random.default_rng(0).random((60, 1, 16, 16)) < 0.5).astype(np.float32)
+    model = TwoPointRegressor(components=30, degree=1, reach=1, symmetries=("flip",))
+    model.fit(x, x.mean(axis=(1, 2, 3)))
+    assert len(model.axes_) == model.axes_.shape[1] == 4  # lags 0 and 1 along each axis
+
+
 def test_several_targets_are_fitted_side_by_side():
     x = (np.random.default_rng(0).random((60, 1, 8, 8)) < 0.5).astype(np.float32)
     mean = x.mean(axis=(1, 2, 3))

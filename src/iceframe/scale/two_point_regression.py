@@ -180,7 +180,7 @@ class _TwoPointModel(BaseEstimator):
         """Learn centre, axes and widths; the standardised scores ``(n, p)``."""
         from sklearn.decomposition import PCA
 
-        number = max(1, min(self.components, MOST_COMPONENTS, len(features) - 1))
+        number = max(1, min(self.components, MOST_COMPONENTS, len(features) - 1, features.shape[1]))
         exact = min(features.shape) <= 4 * MOST_COMPONENTS
         solver = "full" if exact else "randomized"
         pca = PCA(number, svd_solver=solver, random_state=0).fit(features)
