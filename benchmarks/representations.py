@@ -83,7 +83,7 @@ SOBOLEV = [
 ]
 ACROSS = [
     "volume fraction", "ridge", "extra_trees", "svm", "gp", "two_point_pca", "cnn", "resnet", "fno",
-    "vit", "sobolev_fno",
+    "vit", "sobolev_fno", "micrographs_probe",
 ]  # fmt: skip
 VOLUMES = ["volume fraction", "two_point_pca", "ridge", "gp", "cnn", "sobolev_cnn", "resnet"]
 
