@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from iceframe.scale.image_rung import ImageRung
 from iceframe.workflow.further.concepts import _told_apart
 from iceframe.workflow.further.counterfactual import _two_levels, change_asked
 from iceframe.workflow.session import Run, open_run, run
+from iceframe.workflow.viewing import trust_in
 
 LAW = Law("conductivity", {"values": (1.0, 10.0)}, "k_xx")
 
@@ -388,3 +390,21 @@ def test_volumes_are_answered_like_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         np.load(tmp_path / "why" / "counterfactual.npy"), change.phases ^ change.changed
     )
+
+
+def test_another_explainer_is_not_judged_by_what_the_run_measured(plane_run: Run, plane: Dataset):
+    """A glass box seen from outside is no longer exact, and its seeds are those of other maps."""
+    read = plane_run.explain_sample(plane, 0, rung="ridge").trust
+    named = plane_run.explain_sample(plane, 0, rung="ridge", explainer="terms").trust
+    outside = plane_run.explain_sample(plane, 0, rung="ridge", explainer="shapley").trust
+    assert "the terms are the model" in read.sentence
+    assert named == read
+    assert "the terms are the model" not in outside.sentence
+
+    rows = [("cnn", "transparency", "seed_stability", 0.1), ("cnn", "transparency", "mprt", 0.9)]
+    evidence = pd.DataFrame(rows, columns=["rung", "axis", "metric", "value"])
+    measured: Any = SimpleNamespace(evidence=evidence)
+    own = {"faithfulness": 0.9}
+    assert trust_in(measured, "cnn", own).of_model == "no"
+    other = trust_in(measured, "cnn", own, usual=False)
+    assert (other.of_model, dict(other.scores)) == ("yes", own)

@@ -12,7 +12,7 @@ import pandas as pd
 from iceframe.core.dataset import ArrayImages, Dataset
 from iceframe.core.errors import InputError, UsageError
 from iceframe.ingest import read
-from iceframe.measure.attribution import attribute
+from iceframe.measure.attribution import attribute, default_explainer
 from iceframe.measure.conformal import Conformal
 from iceframe.measure.model_flips import flips, foretold_flips
 from iceframe.measure.transparency import faithfulness
@@ -89,7 +89,8 @@ def explain_sample(
             "explanation_vs_model": float(found.explanation_vs_model[0]),
             "model_vs_physics": float(found.model_vs_physics[0]),
         }
-    trust = trust_in(run, fitted.rung.name, scores)
+    usual = explainer in (None, default_explainer(fitted, inputs))
+    trust = trust_in(run, fitted.rung.name, scores, usual=usual)
     return Explained(explanation, example, trust, **further)
 
 

@@ -63,13 +63,20 @@ def _rung_view(run: Run, name: str) -> RungView:
     )
 
 
-def trust_in(run: Run, rung: str, of_sample: Mapping[str, float] | None = None) -> Trust:
+def trust_in(
+    run: Run, rung: str, of_sample: Mapping[str, float] | None = None, *, usual: bool = True
+) -> Trust:
     """How far a rung's explanations may be believed, by the run's evidence and what is known of
-    one sample, which comes first."""
-    mine = run.evidence[(run.evidence["rung"] == rung) & (run.evidence["axis"] == "transparency")]
+    one sample, which comes first.
+
+    ``usual``: explained by the explainer that the run measured. Of another one the run's evidence
+    says nothing, and a glass box is then not read but looked at from outside.
+    """
+    evidence = run.evidence
+    mine = evidence[(evidence["rung"] == rung) & (evidence["axis"] == "transparency") & usual]
     scores = {str(m): float(v) for m, v in zip(mine["metric"], mine["value"], strict=True)}
     scores |= dict(of_sample or {})
-    belief = believe(scores, exact=RUNGS[rung].glass_box)
+    belief = believe(scores, exact=usual and RUNGS[rung].glass_box)
     return Trust(belief.of_model, belief.of_material, belief.sentence, scores)
 
 
