@@ -1,4 +1,5 @@
-"""A data set: a table of samples with roles for its columns, and images that stay on disk."""
+"""A data set: a table of samples with roles for its columns, crystals, and images that stay on
+disk."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 
+from iceframe.core.crystals import Crystals
 from iceframe.core.hashing import content_hash
 from iceframe.core.values import Law, Sample, Task
 
@@ -132,7 +134,8 @@ class Dataset:
     """A table of samples.
 
     ``table`` is indexed by unique sample ids (strings). ``features`` are the plain columns that a
-    model may use; ``composition`` names a formula column; ``images`` are aligned with the rows.
+    model may use; ``composition`` names a formula column; ``images`` and ``crystals`` are aligned
+    with the rows.
     ``groups`` maps a role (``specimen``, ``material_class``, or a user's own) to a column.
     ``layout`` tells how it was stored (``table``, ``matbench``, ``image-folder``, ``arrays``).
     ``recipe`` holds the options that read it, so that a run can read it again. ``law`` is the
@@ -153,10 +156,12 @@ class Dataset:
     notes: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
     law: Law | None = None
+    crystals: Crystals | None = None
 
     def __post_init__(self) -> None:
-        if self.images is not None and len(self.images) != len(self.table):
-            raise ValueError(f"{len(self.images)} images for {len(self.table)} rows")
+        for what, held in (("images", self.images), ("crystals", self.crystals)):
+            if held is not None and len(held) != len(self.table):
+                raise ValueError(f"{len(held)} {what} for {len(self.table)} rows")
 
     def __len__(self) -> int:
         return len(self.table)
@@ -188,13 +193,15 @@ class Dataset:
         """Provenance: a hash of everything a model could see."""
         images = self.images.fingerprint if self.images is not None else ""
         roles = [self.target, self.task, self.features, self.composition, dict(self.groups)]
-        return content_hash(self.table.astype(str), roles, images)
+        crystals = [] if self.crystals is None else [self.crystals.fingerprint]
+        return content_hash(self.table.astype(str), roles, images, *crystals)
 
     def take(self, index: Sequence[int] | np.ndarray) -> Dataset:
         """The samples at positions ``index``."""
         index = np.asarray(index, int)
         images = self.images.take(index) if self.images is not None else None
-        return replace(self, table=self.table.iloc[index], images=images)
+        crystals = self.crystals.take(index) if self.crystals is not None else None
+        return replace(self, table=self.table.iloc[index], images=images, crystals=crystals)
 
     def sample(self, position: int) -> Sample:
         """One sample as a value."""
@@ -202,6 +209,8 @@ class Dataset:
         modalities: dict[str, Any] = {}
         if self.images is not None:
             modalities["image"] = self.images.names[position]
+        if self.crystals is not None:
+            modalities["crystal"] = self.crystals.take([position])
         if self.composition is not None:
             modalities["composition"] = row[self.composition]
         properties = {}

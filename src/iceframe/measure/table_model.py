@@ -44,7 +44,7 @@ def table_function(fitted: Fitted, like: Inputs) -> Callable[[np.ndarray], np.nd
 
 def model_function(fitted: Fitted, like: Inputs) -> Callable[[np.ndarray], np.ndarray] | None:
     """The model as a function of table values, for C3; ``None`` where it reads images."""
-    return None if fitted.rung.input == "image" else table_function(fitted, like)
+    return None if fitted.rung.input != "table" else table_function(fitted, like)
 
 
 def affordable_draws(n: int, d: int) -> int:

@@ -22,6 +22,9 @@ from iceframe.scale.blocks import Block, Tally
 if TYPE_CHECKING:
     from iceframe.core.dataset import Dataset, ImageSource
 
+Need = Literal["columns", "composition", "crystal", "image"]
+"""What a descriptor may look at, in the order in which features stand in a table."""
+
 Progress = Callable[[int, int], None]
 """Called with the number of samples done and the number of samples in all."""
 
@@ -50,7 +53,8 @@ class Descriptor(ABC):
     Class attributes
     ----------------
     title : what a person calls it. reference : where it comes from (DOI).
-    needs : what a data set must have: plain ``columns``, a ``composition`` or an ``image``.
+    needs : what a data set must have: plain ``columns``, a ``composition``, a ``crystal`` or an
+        ``image``.
     default : whether it is used where the user names no descriptors.
     by_blocks : whether the features of a volume can be gathered from its blocks, so that it need
         not fit into memory. masked : whether pixels that were not measured can be left out.
@@ -64,7 +68,7 @@ class Descriptor(ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     reference: ClassVar[str]
-    needs: ClassVar[Literal["columns", "composition", "image"]]
+    needs: ClassVar[Need]
     default: ClassVar[bool] = True
     by_blocks: ClassVar[bool] = False
     masked: ClassVar[bool] = False
@@ -78,6 +82,8 @@ class Descriptor(ABC):
             return bool(data.features)
         if cls.needs == "composition":
             return data.composition is not None
+        if cls.needs == "crystal":
+            return data.crystals is not None
         return data.images is not None
 
     @abstractmethod
@@ -187,7 +193,7 @@ class ImageDescriptor(Descriptor):
     With ``by_blocks`` or ``masked`` it has a :meth:`tally`.
     """
 
-    needs: ClassVar[Literal["columns", "composition", "image"]] = "image"
+    needs: ClassVar[Need] = "image"
     default_kinds: ClassVar[tuple[str, ...]] = ("grey", "phase", "multichannel", "orientation")
 
     format: ImageFormat

@@ -249,10 +249,10 @@ def inner_splits(
 
 
 def estimator_input(rung: Rung, inputs: Inputs) -> Any:
-    """What this rung's estimator looks at: the table's values, or the images."""
+    """What this rung's estimator looks at: the table's values, the images or the crystals."""
     if rung.input == "table":
         return inputs.table.values
-    return inputs.images
+    return inputs.images if rung.input == "image" else inputs.crystals
 
 
 def check_fit(rung: Rung, inputs: Inputs, y: np.ndarray, context: Context) -> None:
@@ -261,10 +261,18 @@ def check_fit(rung: Rung, inputs: Inputs, y: np.ndarray, context: Context) -> No
         raise UsageError(
             f"The rung '{rung.name}' does not do {context.task}.", allowed=", ".join(rung.tasks)
         )
-    if rung.input == "image" and inputs.images is None:
+    if rung.input != "table" and estimator_input(rung, inputs) is None:
         raise UsageError(
-            f"The rung '{rung.name}' needs images, and this data set has none.",
+            f"The rung '{rung.name}' needs {rung.input}s, and this data set has none.",
             hint="leave it out of --ladder",
+        )
+    lacking = [name for name in rung.blocks if name not in inputs.table.blocks]
+    if lacking:
+        raise UsageError(
+            f"The rung '{rung.name}' needs features that this data set has not.",
+            got=", ".join(inputs.table.blocks) or "no features",
+            allowed=", ".join(rung.blocks),
+            hint="name a composition column, or leave the rung out of --ladder",
         )
     if rung.input == "table" and inputs.table.values.shape[1] == 0:
         raise InputError(

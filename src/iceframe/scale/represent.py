@@ -7,7 +7,7 @@ stored model describes new samples exactly as those it was fitted on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 
@@ -19,11 +19,10 @@ from iceframe.scale.descriptor import (
     Descriptor,
     ImageDescriptor,
     ImageFormat,
+    Need,
     Progress,
     describe_images,
 )
-
-_ORDER = ("columns", "composition", "image")
 
 
 class Representer:
@@ -148,16 +147,18 @@ class Representer:
 
 
 def default_names(data: Dataset) -> tuple[str, ...]:
-    """The default descriptors that ``data`` has the inputs for: columns, composition, images.
+    """The default descriptors that ``data`` has the inputs for: columns, composition, crystals,
+    images.
 
     Raises
     ------
     InputError : there is nothing to describe.
     """
-    chosen = [(_ORDER.index(d.needs), name) for name, d in DESCRIPTORS.items() if _used(d, data)]
+    order = get_args(Need)
+    chosen = [(order.index(d.needs), name) for name, d in DESCRIPTORS.items() if _used(d, data)]
     if not chosen:
         raise InputError(
-            "There is nothing to describe: no feature columns, no composition, no images.",
+            "There is nothing to describe: no columns, compositions, crystals or images.",
             where=data.source or data.name,
             hint="check which columns were taken as target, id and groups",
         )
@@ -191,6 +192,7 @@ def _needed(descriptor: Descriptor) -> str:
     return {
         "columns": "feature columns",
         "composition": "a composition column",
+        "crystal": "crystal structures",
         "image": "images",
     }[descriptor.needs]
 

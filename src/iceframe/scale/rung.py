@@ -20,6 +20,7 @@ from iceframe.core.values import Task
 if TYPE_CHECKING:
     import optuna
 
+    from iceframe.core.crystals import Crystals
     from iceframe.core.dataset import ImageSource
     from iceframe.core.values import Representation
 
@@ -29,10 +30,11 @@ Effort = Literal["light", "medium", "heavy", "extreme"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What models may look at: the representation's columns and the images, row by row."""
+    """What models may look at: the representation's columns, images and crystals, row by row."""
 
     table: Representation
     images: ImageSource | None = None
+    crystals: Crystals | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -40,7 +42,8 @@ class Inputs:
     def take(self, index: np.ndarray) -> Inputs:
         """The samples at positions ``index``."""
         images = self.images.take(index) if self.images is not None else None
-        return Inputs(self.table.take(index), images)
+        crystals = self.crystals.take(index) if self.crystals is not None else None
+        return Inputs(self.table.take(index), images, crystals)
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,10 @@ class Rung(ABC):
     Class attributes
     ----------------
     title : what a person calls it. reference : where it comes from (DOI).
-    input : ``"table"`` (estimators get float64 ``(n, d)`` with NaN where missing) or ``"image"``
-        (estimators get an ``ImageSource`` or float32 ``(n, channels, *grid)``).
+    input : ``"table"`` (estimators get float64 ``(n, d)`` with NaN where missing), ``"image"``
+        (estimators get an ``ImageSource`` or float32 ``(n, channels, *grid)``) or ``"crystal"``
+        (estimators get :class:`~iceframe.core.crystals.Crystals`).
+    blocks : families of columns that it cannot do without, such as the element ``fractions``.
     glass_box : whether :meth:`terms` is exact.
     effort : decides how many tuning trials and GDF replicates are affordable; ``extreme`` where one
         fit takes minutes.
@@ -83,7 +88,8 @@ class Rung(ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     reference: ClassVar[str]
-    input: ClassVar[Literal["table", "image"]] = "table"
+    input: ClassVar[Literal["table", "image", "crystal"]] = "table"
+    blocks: ClassVar[tuple[str, ...]] = ()
     glass_box: ClassVar[bool] = False
     effort: ClassVar[Effort] = "light"
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "classification")

@@ -133,7 +133,7 @@ def _represent(run: Run, data: Dataset) -> Inputs:
             got=", ".join(sorted(set(described.names) ^ set(known.names))) or "another order",
             hint="the run folder was written by another version: run again",
         )
-    return Inputs(described, data.images)
+    return Inputs(described, data.images, data.crystals)
 
 
 def _position(data: Dataset, sample: int | str) -> int:

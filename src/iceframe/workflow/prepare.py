@@ -175,7 +175,7 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
     representation, representer = read_representation(folder)
     if len(representation) != len(data):
         raise InputError("The stored representation does not fit the data.", where=folder)
-    inputs = Inputs(representation, data.images)
+    inputs = Inputs(representation, data.images, data.crystals)
     if data.task == "classification":
         codes = {name: code for code, name in enumerate(data.classes)}
         y = np.array([codes[name] for name in data.y], np.int64)

@@ -105,11 +105,20 @@ def check_ladder(ladder: tuple[str, ...], data: Dataset) -> None:
     task: Task = data.task or "regression"
     for name in ladder:
         rung = RUNGS[name]
-        if rung.input == "image" and data.images is None:
-            usable = [n for n, r in RUNGS.items() if r.input == "table"]
+        there = {
+            "table": True,
+            "image": data.images is not None,
+            "crystal": data.crystals is not None,
+        }
+        if not there[rung.input]:
             raise UsageError(
-                f"The rung '{name}' needs images, and this data set has none.",
-                allowed=", ".join(usable),
+                f"The rung '{name}' needs {rung.input}s, and this data set has none.",
+                allowed=", ".join(n for n, r in RUNGS.items() if there[r.input]),
+            )
+        if "fractions" in rung.blocks and data.composition is None:
+            raise UsageError(
+                f"The rung '{name}' needs a composition, and this data set has none.",
+                hint="name the column with the formulas: --composition COLUMN",
             )
         if task not in rung.tasks:
             raise UsageError(

@@ -9,14 +9,14 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from iceframe.core.errors import InputError
 from iceframe.core.values import Representation
-from iceframe.scale.descriptor import Descriptor, Feature, represent
+from iceframe.scale.descriptor import Descriptor, Feature, Need, represent
 
 if TYPE_CHECKING:
     from iceframe.core.dataset import Dataset
@@ -43,7 +43,7 @@ class Amounts:
 class CompositionDescriptor(Descriptor):
     """Features of compositions. A subclass names them and computes them from the amounts."""
 
-    needs: ClassVar[Literal["columns", "composition", "image"]] = "composition"
+    needs: ClassVar[Need] = "composition"
 
     column_: str
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from iceframe.core.errors import InputError
 from iceframe.core.values import Representation
-from iceframe.scale.descriptor import DESCRIPTORS, Descriptor, Feature, represent
+from iceframe.scale.descriptor import DESCRIPTORS, Descriptor, Feature, Need, represent
 
 if TYPE_CHECKING:
     from iceframe.core.dataset import Dataset
@@ -37,7 +37,7 @@ class Columns(Descriptor):
     title = "Columns of the table"
     summary = "Numeric columns as they are; each category as a 0/1 feature."
     reference = "Hastie, Tibshirani, Friedman 2009, §9.2.4, doi:10.1007/978-0-387-84858-7"
-    needs: ClassVar[Literal["columns", "composition", "image"]] = "columns"
+    needs: ClassVar[Need] = "columns"
 
     def fit(self, data: Dataset) -> Self:
         """Learn which columns are numbers and which categories the others have."""

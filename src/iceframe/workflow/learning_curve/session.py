@@ -199,7 +199,7 @@ def _prepare(
         described = _describe_images(data, settings.descriptors, store)
     columns = replace(data, images=None)
     known = bool(data.features) or data.composition is not None
-    inputs = Inputs(described, data.images)
+    inputs = Inputs(described, data.images, data.crystals)
     task: Task = data.task or "regression"
     codes = {name: code for code, name in enumerate(data.classes)}
     y = np.array([codes[name] for name in data.y], np.int64) if codes else data.y

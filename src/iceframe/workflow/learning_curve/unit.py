@@ -8,7 +8,7 @@ and are computed once.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +83,14 @@ def _inputs(
 ) -> tuple[Inputs, Inputs]:
     """What the rung looks at in the training subset and in the test set."""
     both = np.concatenate([train, test])
-    images = None if work.inputs.images is None else work.inputs.images.take(both)
+    whole = work.inputs.take(both)
     parts: list[Representation] = []
     if rung.input == "table":
         if work.columns is not None:
             representer = Representer().fit(work.columns.take(train))
             parts.append(representer.transform(work.columns.take(both)))
-        parts.append(work.inputs.table.take(both))
-    inputs = Inputs(side_by_side(parts, len(both)), images)
+        parts.append(whole.table)
+    inputs = replace(whole, table=side_by_side(parts, len(both)))
     places = np.arange(len(both))
     return inputs.take(places[: len(train)]), inputs.take(places[len(train) :])
 
