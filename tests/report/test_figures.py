@@ -205,6 +205,15 @@ def decoded(uri: str):  # type: ignore[no-untyped-def]
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
+def test_an_average_curve_says_so_and_is_a_line_not_steps() -> None:
+    dependence = {"term": "C", "importance": 1.0, "x": [0.0, 1.0, 2.0], "y": [-1.0, 0.0, 1.0]}
+    drawn = curves([dependence | {"average": True}], (), "MPa")
+    steps = curves([dependence], (), "MPa")
+    assert "partial dependence" in drawn.caption
+    assert "partial dependence" not in steps.caption
+    assert [d.figure.data[0].line.shape for d in (drawn, steps)] == ["linear", "hv"]
+
+
 def test_terms_keep_their_sign_and_curves_their_values() -> None:
     view = regression_table(40)
     by_name = {item.row.name: item for item in learned(view, Scores(view))}

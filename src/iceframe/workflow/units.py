@@ -6,7 +6,7 @@ Everything that is compared between runs is deterministic; seconds go to ``timin
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from iceframe.measure.complexity import (
     non_additivity,
 )
 from iceframe.measure.conformal import Conformal, calibrate
+from iceframe.measure.partial_dependence import partial_dependence
 from iceframe.measure.table_model import model_function
 from iceframe.scale.fitting import fit, tune
 from iceframe.scale.rung import RUNGS, Context, Rung
@@ -31,6 +32,8 @@ from iceframe.workflow.learning_curve.unit import measure_size
 from iceframe.workflow.physics import tested, write_truth
 from iceframe.workflow.plan import Unit, Workload
 from iceframe.workflow.settings import LEVEL
+
+LISTED, CURVES = 30, 6  # features of a black box that are named, and those with a curve
 
 
 def perform(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
@@ -147,7 +150,7 @@ def _final(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     seed = work.settings.seed
     direct = model_function(fitted, work.inputs)
     effective = effective_features(answers, phi, seed, predict=direct)
-    terms = fitted.describe() or _importances(effective, work)
+    terms = fitted.describe() or _importances(effective, work, direct)
     write_json(
         staged / "final.json",
         {
@@ -245,12 +248,22 @@ class _Stopwatch:
         write_json(staged / "timing.json", self.laps)
 
 
-def _importances(effective: Estimate, work: Workload) -> list[dict[str, Any]]:
-    """For a black box: how much its answers depend on each named feature."""
+def _importances(
+    effective: Estimate, work: Workload, predict: Callable[[np.ndarray], np.ndarray] | None
+) -> list[dict[str, Any]]:
+    """For a black box: how much its answers depend on each named feature and, of the first few and
+    where the model reads the table, how (:func:`partial_dependence`)."""
     shares = np.asarray(effective.shares, float)
-    order = np.argsort(-shares, kind="stable")[:30]
-    names = work.inputs.table.names
-    return [{"term": names[i], "importance": float(shares[i])} for i in order if shares[i] > 0]
+    order = np.argsort(-shares, kind="stable")[:LISTED]
+    table = work.inputs.table
+    terms: list[dict[str, Any]] = []
+    for i in order[shares[order] > 0]:
+        term: dict[str, Any] = {"term": table.names[i], "importance": float(shares[i])}
+        if predict is not None and len(terms) < CURVES:
+            x, y = partial_dependence(predict, table.values, int(i), seed=work.settings.seed)
+            term |= {"x": x.tolist(), "y": y.tolist(), "average": True}
+        terms.append(term)
+    return terms
 
 
 def _without_shares(effective: Estimate) -> dict[str, Any]:

@@ -102,10 +102,13 @@ def curves(terms: Sequence[Term], classes: tuple[str, ...], unit: str) -> Drawin
         )
         narrow[f"yaxis{suffix}.showticklabels"] = True
     figure.update_layout(margin={"l": 52, "r": 12, "t": 28, "b": 32})
-    adds = f"what it adds to the prediction{f', {unit}' if unit else ''}"
+    average = any(term.get("average", False) for term in terms)
+    way = " on average, the others as they occur (partial dependence)" if average else ""
+    adds = f"what it adds to the prediction{f', {unit}' if unit else ''}{way}"
     caption = f"Horizontal: the feature. Vertical: {adds}; the same scale in every panel."
     if classes:
-        caption = "Horizontal: the feature. Vertical: what it adds to the log-odds of the class."
+        adds = f"what it adds to the log-odds of the class{way}"
+        caption = f"Horizontal: the feature. Vertical: {adds}."
     return Drawing(figure, "How they act", caption, height, narrow)
 
 
@@ -136,7 +139,7 @@ def _shape(figure: go.Figure, term: Term, suffix: str, classes: tuple[str, ...])
     lines = _lines(term)
     text_axis = isinstance(term["x"][0], str)
     xs = [short(level, 14) for level in term["x"]] if text_axis else light(term["x"])
-    straight = len(term["x"]) == 2
+    straight = len(term["x"]) == 2 or term.get("average", False)
     for k in range(lines.shape[1]):
         name = safe(classes[k]) if lines.shape[1] > 1 and k < len(classes) else ""
         figure.add_trace(
