@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path,
     typer.Argument(
-        help="A table (CSV, Parquet, XLSX, JSON lines, Matbench JSON), a folder of images with a "
-        "labels.csv, or one subfolder a class.",
+        help="A table (CSV, Parquet, XLSX, JSON lines, Matbench JSON), a folder of images or "
+        "crystals (CIF, POSCAR, …) with a labels.csv or one subfolder a class, a file of crystals, "
+        "or an archive of these.",
         show_default=False,
     ),
 ]
@@ -32,7 +33,8 @@ Splits = Annotated[
     str,
     typer.Option(
         "--splits",
-        help="auto, random, stratified, grouped:COL, leave-out:COL, cluster or matbench.",
+        help="auto, random, stratified, grouped:COL, leave-out:COL, cluster, forward:COL, extremes "
+        "or matbench.",
     ),
 ]
 Folds = Annotated[int, typer.Option("--folds", help="Number of outer folds.")]
@@ -66,7 +68,10 @@ def reading_options(
         str | None, _option("--specimen", "Column naming the piece a sample was cut from.")
     ] = None,
     drop_invalid: Annotated[
-        bool, _option("--drop-invalid", "Leave out rows with an unusable target, formula or image.")
+        bool,
+        _option(
+            "--drop-invalid", "Leave out rows with an unusable target, formula, file or crystal."
+        ),
     ] = False,
     size: Annotated[
         str | None, _option("--size", "Common image size HEIGHTxWIDTH, for example 256x256.")

@@ -28,7 +28,8 @@ def settle_ids(
     required: bool,
     notes: list[str],
 ) -> tuple[list[str], str | None]:
-    """One text id a row, and the column it came from (``None``: file names, or ``row1``, …).
+    """One text id a row, and the column it came from (``None``: file names of crystals, else
+    ``row1``, …; images are named by :mod:`iceframe.ingest.building`).
 
     ``taken``: columns that are something else already.
 
@@ -43,8 +44,10 @@ def settle_ids(
         name = find_id(columns, taken)
     else:
         name = None
-    if name is None or (found.files is not None and name == found.file_column):
-        return [f"row{row}" for row in range(1, count + 1)], None
+    if name is None or (found.file_column is not None and name == found.file_column):
+        entries = [entry.name for entry in found.entries or ()]
+        unique = len(entries) == count and len(set(entries)) == count
+        return entries if unique else [f"row{row}" for row in range(1, count + 1)], None
     column = columns[name]
     if column.missing.any():
         raise InputError(

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iceframe.core.crystals import Crystals
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
 from iceframe.core.values import Law, Task
 from iceframe.ingest.assembly import assemble_table, settle_ids
 from iceframe.ingest.columns import Column, interpret
 from iceframe.ingest.compositions import unparsable
+from iceframe.ingest.crystal_checks import accept
 from iceframe.ingest.folders import Found
 from iceframe.ingest.images import FolderImages
+from iceframe.ingest.made_compositions import made_note, with_compositions
 from iceframe.ingest.opening import Opened, open_images
 from iceframe.ingest.options import Options
 from iceframe.ingest.roles import (
@@ -35,7 +38,8 @@ from iceframe.ingest.target import Target, check_variety, class_name, name_rows,
 
 @dataclass(frozen=True)
 class _Usable:
-    """Settled columns and the rows that can be used: ``keep`` holds their positions."""
+    """Settled columns and the rows that can be used: ``keep`` holds their positions; ``crystals``
+    theirs."""
 
     target_name: str | None
     target: Target | None
@@ -43,11 +47,14 @@ class _Usable:
     id_column: str | None
     ids: Sequence[str]
     keep: np.ndarray
+    crystals: Crystals | None
 
 
 def build(found: Found, options: Options, name: str, source: str, notes: list[str]) -> Dataset:
     """A data set from what was found under ``source``; ``notes`` were taken on the way."""
     notes = [*notes, *(found.notes or found.table.notes)]
+    if found.entries is not None:
+        found, options = with_compositions(found, options, notes)
     columns = _interpret(found, options)
     usable = _usable(columns, found, options, notes)
     opened = _open(found, usable.keep, options)
@@ -80,6 +87,7 @@ def build(found: Found, options: Options, name: str, source: str, notes: list[st
         notes=tuple(dict.fromkeys(notes)),
         recipe=_recipe(options, roles, usable, columns, opened),
         law=law,
+        crystals=usable.crystals,
     )
 
 
@@ -111,10 +119,31 @@ def _usable(
         notes += target.notes
     taken = {n for n in (name, id_column, found.file_column, *options.drop) if n}
     composition = _composition(columns, taken, options)
-    good = _parsed(columns, composition, ids, good, options.drop_invalid, notes)
-    if not good.any():
+    good, crystals = _accepted(found, ids, good, options.drop_invalid, notes)
+    parsed = _parsed(columns, composition, ids, good, options.drop_invalid, notes)
+    if not parsed.any():
         raise InputError("No usable row is left.", got="; ".join(notes[-3:]))
-    return _Usable(name, target, composition, id_column, ids, np.flatnonzero(good))
+    if crystals is not None:
+        crystals = crystals.take(np.flatnonzero(parsed[good]))
+    keep = np.flatnonzero(parsed)
+    return _Usable(name, target, composition, id_column, ids, keep, crystals)
+
+
+def _accepted(
+    found: Found, ids: Sequence[str], good: np.ndarray, drop_invalid: bool, notes: list[str]
+) -> tuple[np.ndarray, Crystals | None]:
+    """The rows whose crystals can be used, and these crystals."""
+    if found.entries is None or not good.any():
+        return good, None
+    rows = np.flatnonzero(good)
+    entries = [found.entries[row] for row in rows]
+    if found.layout == "table":  # a crystal in a row is called as the row is
+        entries = [replace(e, name=ids[int(row)]) for e, row in zip(entries, rows, strict=True)]
+    accepted = accept(entries, drop_invalid)
+    notes += accepted.notes
+    good = np.zeros(len(good), bool)
+    good[rows[accepted.kept]] = True
+    return good, accepted.crystals
 
 
 def _interpret(found: Found, options: Options) -> dict[str, Column]:
@@ -145,7 +174,7 @@ def _as_categories(column: Column) -> Column:
 def _target_name(
     columns: Mapping[str, Column], found: Found, options: Options, notes: list[str]
 ) -> str | None:
-    names = [name for name in columns if name != found.file_column]
+    names = [name for name in columns if name not in (found.file_column, options.composition)]
     stated = options.target or found.target
     if stated is not None:
         if stated not in columns and not options.require_target:
@@ -182,11 +211,12 @@ def _present_files(
 ) -> np.ndarray:
     if found.files is None or not found.absent.any():
         return np.ones(len(ids), bool)
+    kind = "image" if found.entries is None else "structure"
     named = found.table.frame[found.file_column].astype(str)
     shown = ", ".join(named[found.absent].iloc[:5]) + (" …" if found.absent.sum() > 5 else "")
     if found.absent.all() or not drop_invalid:
-        every = "None of the image files that the table names is there."
-        some = f"{int(found.absent.sum())} image files that the table names are not there."
+        every = f"None of the {kind} files that the table names is there."
+        some = f"{int(found.absent.sum())} {kind} files that the table names are not there."
         raise InputError(
             every if found.absent.all() else some,
             where=f"{found.root}, {name_rows(found.absent, ids)}",
@@ -195,7 +225,8 @@ def _present_files(
             hint="restore them, leave their rows out (--drop-invalid), or drop the column "
             f"'{found.file_column}' from the table",
         )
-    notes.append(f"{int(found.absent.sum())} rows without their image file were left out: {shown}.")
+    left_out = int(found.absent.sum())
+    notes.append(f"{left_out} rows without their {kind} file were left out: {shown}.")
     return ~found.absent
 
 
@@ -240,7 +271,7 @@ def _parsed(
 def _open(found: Found, keep: np.ndarray, options: Options) -> Opened | None:
     if found.images is not None:
         return Opened(found.images.take(keep), np.arange(len(keep)), ())
-    if found.files is None:
+    if found.files is None or found.entries is not None:
         return None
     files = [found.files[row] for row in keep]
     pages = [found.pages[row] for row in keep]
@@ -285,7 +316,7 @@ def _roles(
         hidden=[found.file_column] if found.file_column else [],
     )
     notes += roles.notes
-    if roles.composition is not None:
+    if roles.composition is not None and made_note(roles.composition) not in notes:
         notes.append(f"Column '{roles.composition}' holds compositions.")
     pictures = found.files is not None or found.images is not None
     if not roles.features and roles.composition is None and not pictures:

@@ -22,7 +22,10 @@ MISSING = frozenset(
         *("#n/a", "#na", "#value!", "#div/0!", "#ref!", "#num!"),
     )
 )
-"""Texts (lower case) that stand for a missing value; ``none`` does not, it may be a category."""
+"""Texts (lower case) that stand for a missing value; ``none`` does not, it may be a category, and
+``Na``, written so, is sodium."""
+
+_SODIUM = "Na"
 
 MOSTLY = 0.8
 """A text column is numeric when at least this share of its values are numbers."""
@@ -88,7 +91,8 @@ def interpret(series: pd.Series, decimal_comma: bool | None = None) -> Column:
 def is_missing(value: Any) -> bool:
     """Whether a single cell is empty."""
     if isinstance(value, str):
-        return value.strip().lower() in MISSING
+        text = value.strip()
+        return text.lower() in MISSING and text != _SODIUM
     if value is None or value is pd.NA or value is pd.NaT:
         return True
     return isinstance(value, float | np.floating | decimal.Decimal) and value != value

@@ -1,8 +1,9 @@
 """Samples that are copies of one another, exactly or nearly.
 
-Images are compared as pictures (:mod:`iceframe.ingest.similar_images`), tables by their feature
-columns (:mod:`iceframe.ingest.similar_rows`). With images, equal rows are no evidence: many
-micrographs share one heat treatment.
+Images are compared as pictures (:mod:`iceframe.ingest.similar_images`), crystals as structures
+(:mod:`iceframe.ingest.similar_crystals`), tables by their feature columns
+(:mod:`iceframe.ingest.similar_rows`). With images, equal rows are no evidence: many micrographs
+share one heat treatment.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from iceframe.core.crystals import Crystals
 from iceframe.core.dataset import Dataset
 from iceframe.core.hashing import content_hash
 from iceframe.ingest.coordinates import coordinates
+from iceframe.ingest.similar_crystals import similar_crystals
 from iceframe.ingest.similar_images import similar_images
 from iceframe.ingest.similar_rows import similar_rows
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """``pairs`` int ``(m, 2)``, positions; ``score`` ``(m,)``: correlation of images, or largest
-    difference of rows in robust standard deviations; ``relation`` of each pair in words; ``groups``
-    int ``(n,)``: samples that are linked share a label. ``complete`` is False where a set was too
-    large to look for overlapping fields."""
+    """``pairs`` int ``(m, 2)``, positions; ``score`` ``(m,)``: correlation of images, displacement
+    of crystals, or largest difference of rows in robust standard deviations; ``relation`` of each
+    pair in words; ``groups`` int ``(n,)``: samples that are linked share a label. ``complete`` is
+    False where a set was too large to look for overlapping fields, or to compare all crystals of
+    one formula."""
 
     pairs: np.ndarray
     score: np.ndarray
@@ -49,6 +53,9 @@ def find_duplicates(data: Dataset) -> Duplicates:
     """
     if data.images is not None:
         key = content_hash("images", data.images.fingerprint)
+    elif data.crystals is not None:
+        features = data.table[list(data.features)].astype(str)
+        key = content_hash("crystals", data.crystals.fingerprint, features)
     else:
         columns = [*data.features, *([data.composition] if data.composition else [])]
         key = content_hash("rows", columns, data.table[columns].astype(str))
@@ -63,10 +70,21 @@ def find_duplicates(data: Dataset) -> Duplicates:
 def _find(data: Dataset) -> Duplicates:
     if data.images is not None:
         pairs, score, relation, complete = similar_images(data.images)
+    elif data.crystals is not None:
+        pairs, score, relation, complete = _crystals(data, data.crystals)
     else:
         pairs, score = similar_rows(coordinates(data))
         relation, complete = ["identical" if s == 0 else "nearly identical" for s in score], True
     return Duplicates(pairs, score, tuple(relation), linked(pairs, len(data)), complete)
+
+
+def _crystals(data: Dataset, crystals: Crystals) -> tuple[np.ndarray, np.ndarray, list[str], bool]:
+    """Copies of structures; identical only where the plain columns (a temperature) agree too."""
+    pairs, score, relation, complete = similar_crystals(crystals)
+    plain = data.table[list(data.features)].astype(str).to_numpy(str)
+    equal = (plain[pairs[:, 0]] == plain[pairs[:, 1]]).all(axis=1)
+    told = [r if same else "same structure" for r, same in zip(relation, equal, strict=True)]
+    return pairs, score, told, complete
 
 
 def duplicate_groups(data: Dataset) -> np.ndarray:

@@ -1,7 +1,9 @@
-"""Outer folds: random, stratified, grouped, leave-one-group-out, leave-cluster-out, Matbench's.
+"""Outer folds: random, stratified, grouped, leave-one-group-out, leave-cluster-out, forward,
+extremes, Matbench's.
 
 All but Matbench's official folds keep copies of a sample on one side. Test sets never overlap, and
-every sample is tested once (leave-out: every sample that has a group).
+every sample is tested once (leave-out: every sample that has a group; forward: all but the first;
+extremes: the two ends).
 
 References: grouped and leave-cluster-out validation, Meredig et al. 2018,
 doi:10.1039/C8ME00012C; Matbench's folds, Dunn et al. 2020, doi:10.1038/s41524-020-00406-3.
@@ -23,6 +25,8 @@ from iceframe.core.values import Fold, Splits
 from iceframe.ingest.balanced import assign_groups, even_clusters
 from iceframe.ingest.coordinates import NORMAL_IQR, coordinates
 from iceframe.ingest.duplicates import duplicate_groups
+from iceframe.ingest.formulas import composition_codes
+from iceframe.ingest.forward import extreme_folds, forward_folds
 from iceframe.ingest.looks import looks
 
 SPECS = (
@@ -32,8 +36,12 @@ SPECS = (
     "grouped:COLUMN",
     "leave-out:COLUMN",
     "cluster",
+    "forward:COLUMN",
+    "extremes",
     "matbench",
 )
+_WITH_COLUMN = ("grouped", "leave-out", "forward")
+_OWN_NUMBER = ("leave-out", "extremes")
 MATBENCH_FOLDS, MATBENCH_SEED = 5, 18012019
 SPECIMEN = "specimen"
 
@@ -46,8 +54,11 @@ def make_splits(data: Dataset, spec: str = "auto", folds: int = 5, seed: int = 0
     spec : ``auto`` (grouped by specimen where one is known, else stratified for a classification
         and random for a regression), ``random``, ``stratified``, ``grouped:COLUMN``,
         ``leave-out:COLUMN`` (one fold a group), ``cluster`` (leave one k-means cluster of the
-        features out), ``matbench`` (the official folds, in row order).
-    folds : number of folds; ``leave-out`` makes its own number, ``matbench`` has five.
+        features out), ``forward:COLUMN`` (train on the earlier, test on the later) and ``extremes``
+        (test on the lowest and the highest targets), both in :mod:`iceframe.ingest.forward`,
+        ``matbench`` (the official folds, in row order).
+    folds : number of folds; steps of ``forward``; ``leave-out`` and ``extremes`` make their own
+        number, ``matbench`` has five.
     seed : root seed; the same seed gives the same folds.
 
     Raises
@@ -69,6 +80,11 @@ def make_splits(data: Dataset, spec: str = "auto", folds: int = 5, seed: int = 0
         return _leave_out(data, spec, group_column(data, column, spec))
     if name == "cluster":
         return _cluster(data, folds, seed)
+    if name == "forward":
+        made = forward_folds(data, group_column(data, column, spec), folds)
+        return _splits(data, spec, *_drop_copies(data, *made))
+    if name == "extremes":
+        return _splits(data, spec, *_drop_copies(data, *extreme_folds(data)))
     return _matbench(data)
 
 
@@ -80,7 +96,7 @@ def _check_spec(name: str, column: str, spec: str, data: Dataset) -> None:
         raise UsageError(
             f"Unknown splits '{spec}'.{mean}", where="--splits", allowed=", ".join(SPECS)
         )
-    if column and name not in ("grouped", "leave-out"):
+    if column and name not in _WITH_COLUMN:
         raise UsageError(
             f"'{name}' takes no column.", where="--splits", got=spec, allowed=", ".join(SPECS)
         )
@@ -102,7 +118,7 @@ def _check_folds(data: Dataset, name: str, folds: int) -> None:
                 "Matbench has five official folds.", where="--folds", got=folds, allowed=5
             )
         folds = MATBENCH_FOLDS
-    if name == "leave-out":
+    if name in _OWN_NUMBER:
         return
     if folds < 2:
         raise UsageError(
@@ -178,8 +194,8 @@ def _separable_copies(data: Dataset, folds: int) -> tuple[np.ndarray, list[str]]
 
 
 def group_column(data: Dataset, column: str, spec: str) -> str:
-    """The column that ``spec`` groups by; a role stands for its column, nothing for specimens."""
-    if not column and SPECIMEN in data.groups:
+    """The column that ``spec`` names; a role stands for its column, nothing for specimens."""
+    if not column and SPECIMEN in data.groups and not spec.startswith("forward"):
         column = SPECIMEN
     column = data.groups.get(column, column)
     if column in data.table.columns and column != data.target:
@@ -193,7 +209,7 @@ def group_column(data: Dataset, column: str, spec: str) -> str:
     mean = f" Did you mean '{near[0]}'?" if near else ""
     what = "is the target" if column == data.target else "is not in the data"
     raise UsageError(
-        f"The column '{column}' to group by {what}.{mean}",
+        f"The column '{column}' {what}.{mean}",
         where="--splits",
         got=spec,
         allowed=", ".join(allowed),
@@ -201,8 +217,12 @@ def group_column(data: Dataset, column: str, spec: str) -> str:
 
 
 def _group_codes(data: Dataset, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Group of each sample ``(n,)`` (−1 where missing) and the group names."""
+    """Group of each sample ``(n,)`` (−1 where missing) and the group names; formulas of one
+    composition are one group, however they are written."""
     codes, names = pd.factorize(data.table[column], sort=False)
+    if column == data.composition:
+        codes = composition_codes(data.table[column])
+        names = pd.Index(data.table[column].iloc[np.unique(codes, return_index=True)[1]])
     return codes.astype(int), np.array([str(name) for name in names], dtype=object)
 
 
@@ -273,6 +293,9 @@ def _cluster(data: Dataset, folds: int, seed: int) -> Splits:
             got=f"{len(np.unique(values, axis=0))} different samples, {folds} folds",
             hint="use fewer --folds",
         )
+    if data.crystals is not None:
+        # Polymorphs differ in volume, but one composition on both sides is no new kind.
+        values = _averaged(values, composition_codes(data.table[data.composition]))
     fold = even_clusters(values, folds, derive_seed(seed, "splits", "cluster"))
     sizes = ", ".join(map(str, np.bincount(fold, minlength=folds)))
     notes = [
@@ -281,14 +304,23 @@ def _cluster(data: Dataset, folds: int, seed: int) -> Splits:
     return _splits(data, "cluster", *_drop_copies(data, _fold_list(fold, folds), notes))
 
 
+def _averaged(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Each row ``(n, d)`` replaced by the mean of the rows with its label."""
+    sums = np.zeros((codes.max() + 1, values.shape[1]))
+    np.add.at(sums, codes, values)
+    return np.asarray((sums / np.bincount(codes)[:, None])[codes])
+
+
 def cluster_features(data: Dataset) -> np.ndarray:
-    """What samples are clustered by, ``(n, d)``: robustly standardised columns, element fractions
-    and simple image statistics, clipped at three deviations so that outliers do not make clusters
-    of their own."""
+    """What samples are clustered by, ``(n, d)``: robustly standardised columns, element fractions,
+    simple image statistics and the volume per atom of crystals, clipped at three deviations so that
+    outliers do not make clusters of their own."""
     columns = coordinates(data)
     values = np.where(columns.missing, np.nan, columns.values)
     if data.images is not None:
         values = np.column_stack([values, looks(data.images).values])
+    if data.crystals is not None:
+        values = np.column_stack([values, data.crystals.volumes / data.crystals.sizes])
     values = values[:, ~np.isnan(values).all(axis=0)]
     if not values.size:
         return values

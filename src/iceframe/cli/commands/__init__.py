@@ -12,6 +12,7 @@ ORDER = (
     "check",
     "run",
     "learning_curve",
+    "benchmark",
     "show",
     "report",
     "predict",

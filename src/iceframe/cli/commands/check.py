@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
+
+SHOWN_ELEMENTS = 20
 
 
 @app.command()
@@ -25,8 +28,8 @@ def check(
 ) -> None:
     """Audit data: what is wrong, how bad it is, what to do.
 
-    Looks for missing values, leaks of the target, duplicates across folds, shared specimens,
-    outliers, and what a model scores from nuisance cues alone.
+    Looks for missing values, leaks of the target, duplicates and compositions across folds, shared
+    specimens, outliers, and what a model scores from nuisance cues alone.
 
     Example: [bold]iceframe check micrographs/ --target constituent[/bold]
     """
@@ -55,4 +58,33 @@ def check(
     )
     for note in (*dataset.notes, *outer.notes):
         out.print(f"  {note}", style="dim", markup=False)
+    if "crystals" in audit.facts:
+        out.print(f"  {crystal_facts(audit.facts['crystals'])}", markup=False)
     show_audit(audit)
+
+
+def crystal_facts(facts: Mapping[str, Any]) -> str:
+    """What the crystals are, in one sentence.
+
+    Examples
+    --------
+    >>> crystal_facts({"elements": ["Na", "Cl"], "n_formulas": 1, "n_structures": 2,
+    ...     "sites": [2, 8], "volume_per_atom": [22.4, 22.4]})
+    'Crystals: 2 elements (Na, Cl), 1 formula, 2 structures, 2 to 8 sites, 22.4 Å³ an atom.'
+    """
+    elements = facts["elements"]
+    shown = ", ".join(elements[:SHOWN_ELEMENTS]) + (" …" if len(elements) > SHOWN_ELEMENTS else "")
+    return (
+        f"Crystals: {_count(len(elements), 'element')} ({shown}), "
+        f"{_count(facts['n_formulas'], 'formula')}, {_count(facts['n_structures'], 'structure')}, "
+        f"{_span(facts['sites'])} sites, {_span(facts['volume_per_atom'])} Å³ an atom."
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _span(ends: Sequence[float]) -> str:
+    low, high = (f"{end:.3g}" for end in ends)
+    return low if low == high else f"{low} to {high}"

@@ -20,8 +20,8 @@ Ladder = Annotated[
     str | None,
     typer.Option(
         "--ladder",
-        help="Rungs, comma-separated, or [bold]images[/bold] for all that look at images; see "
-        "[bold]iceframe list rungs[/bold].",
+        help="Rungs, comma-separated; [bold]images[/bold] or [bold]crystals[/bold] for all that "
+        "look at these. See [bold]iceframe list rungs[/bold].",
     ),
 ]
 Descriptors = Annotated[

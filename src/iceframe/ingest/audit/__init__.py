@@ -12,7 +12,9 @@ from iceframe.core.dataset import Dataset
 from iceframe.core.values import Audit, Finding, Splits
 from iceframe.ingest.audit import (
     columns,
+    compositions,
     copies,
+    crystals,
     leakage,
     magnitudes,
     nuisance,
@@ -32,6 +34,8 @@ FAMILIES = (
     magnitudes,
     leakage,
     copies,
+    compositions,
+    crystals,
     specimens,
     outliers,
     order,

@@ -15,6 +15,7 @@ from iceframe.core.dataset import Dataset
 from iceframe.core.values import Finding, Splits
 from iceframe.ingest.audit.phrases import listed
 from iceframe.ingest.duplicates import Duplicates, find_duplicates, linked
+from iceframe.ingest.formulas import crystal_codes
 
 SAME = ("identical", "same field")
 """Relations of copies whose target must agree; shifted fields may differ."""
@@ -37,7 +38,19 @@ def examine(
         found, known = _conflicts(data, copies)
         findings += found
         facts |= known
-    if not copies.complete:
+    if not copies.complete and data.crystals is not None:
+        findings.append(
+            Finding(
+                "copies-not-searched",
+                "note",
+                "Not all crystals of one formula were compared",
+                f"{len(data)} crystals of {len(np.unique(crystal_codes(data.crystals)))} formulas "
+                "make too many pairs; exact copies and the nearest volumes were looked at.",
+                "if they are frames of a trajectory, name what they belong to with "
+                "--specimen COLUMN",
+            )
+        )
+    elif not copies.complete:
         findings.append(
             Finding(
                 "overlaps-not-searched",
@@ -118,6 +131,8 @@ def _present(data: Dataset, copies: Duplicates, splits: Splits | None) -> list[F
             + (
                 "if such images come from one specimen, name it with --specimen COLUMN"
                 if data.images is not None
+                else "of copies with other targets the repeats tell the error of the method"
+                if data.crystals is not None
                 else "if rows were copied by mistake, delete them from the file"
             ),
             tuple(map(str, data.ids[copies.shared()][:20])),
