@@ -341,7 +341,8 @@ def test_refusals(folder: Path, volume: np.ndarray, images: np.ndarray, tmp_path
 
 def test_every_unit_of_pixels_is_known() -> None:
     """A new descriptor's unit that holds pixels would otherwise stay in pixels unseen."""
-    from iceframe.scale.descriptor import DESCRIPTORS, ImageDescriptor, ImageFormat
+    from iceframe.scale.descriptor import DESCRIPTORS, ImageDescriptor
+    from iceframe.scale.image_format import ImageFormat
     from iceframe.workflow.description import POWERS
 
     for grid in ((64, 64), (32, 32, 32)):

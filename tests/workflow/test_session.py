@@ -128,6 +128,7 @@ def test_a_failing_rung_does_not_stop_the_others(
     assert run.equilibrium.rung == "tree"
     assert any("`ridge`" in reason and "overflow" in reason for reason in run.equilibrium.reasons)
     assert list((run.folder / "failures").iterdir())
+    assert not run.unfinished  # failed, not left to do
     monkeypatch.undo()
     assert quick_run(alloy_table, "strength", ladder=["mean", "ridge", "tree"]).failures == {}
 

@@ -93,6 +93,7 @@ def _facts(view: RunView) -> tuple[tuple[str, str], ...]:
         "n": "Samples",
         "n_features": "Features",
         "image_shape": "Image shape",
+        "sites": "Atomic sites",
         "fingerprint": "Fingerprint",
     }
     rows = [(label, view.facts[key]) for key, label in labels.items() if _present(view.facts, key)]
