@@ -52,8 +52,9 @@ def main() -> None:
 def compare(shape: tuple[int, ...], number: int, asked: argparse.Namespace) -> None:
     """This project's times, the peer's, their ratios, and whether the values are equal."""
     from iceframe.physics import generate
-    from iceframe.scale.descriptor import DESCRIPTORS, ImageFormat
+    from iceframe.scale.descriptor import DESCRIPTORS
     from iceframe.scale.descriptors._runs import runs
+    from iceframe.scale.image_format import ImageFormat
 
     phases = generate("random_field", number, shape, volume_fraction=0.4, length=4.0).phases == 1
     fields = phases.astype(np.float32)

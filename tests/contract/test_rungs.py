@@ -150,7 +150,7 @@ def test_terms_of_a_glass_box_sum_to_its_prediction(name, classes):
         clear = predicted.min(axis=1) > 1e-6
         assert clear.sum() > N / 4
         predicted, terms = log_odds(predicted[clear]), terms[clear]
-    assert terms.shape == (len(predicted), D + len(ELEMENTS), *predicted.shape[1:])
+    assert terms.shape == (len(predicted), len(fitted.term_names()), *predicted.shape[1:])
     intercept = predicted - terms.sum(axis=1)  # the same for every sample
     assert np.ptp(intercept, axis=0).max() <= 1e-8 * max(1.0, np.abs(predicted).max())
 

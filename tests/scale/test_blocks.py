@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from iceframe.core.errors import InputError
 from iceframe.physics import generate
 from iceframe.scale.blocks import Block, block_size, boxes
-from iceframe.scale.descriptor import DESCRIPTORS, ImageDescriptor, ImageFormat
+from iceframe.scale.descriptor import DESCRIPTORS, ImageDescriptor
 from iceframe.scale.descriptors._components import ComponentCounter, components
 from iceframe.scale.descriptors._correlation import PairSums, autocorrelation
 from iceframe.scale.descriptors._runs import RunCounter, runs
+from iceframe.scale.image_format import ImageFormat
 
 BY_BLOCKS = [n for n, d in DESCRIPTORS.items() if getattr(d, "by_blocks", False)]
 MASKED = [n for n, d in DESCRIPTORS.items() if getattr(d, "masked", False)]

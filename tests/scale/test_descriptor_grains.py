@@ -20,7 +20,7 @@ from iceframe.core.errors import InputError
 from iceframe.core.values import Representation
 from iceframe.ingest.simulated_images import orientation_factor
 from iceframe.physics import generate
-from iceframe.scale.descriptor import DESCRIPTORS, ImageFormat
+from iceframe.scale.descriptor import DESCRIPTORS
 from iceframe.scale.descriptors._grains import contacts, grains
 from iceframe.scale.descriptors._orientations import angular_distance, disorientation
 from iceframe.scale.descriptors.minkowski import SPACE_WEIGHTS
@@ -29,6 +29,7 @@ from iceframe.scale.descriptors.orientation_texture import (
     random_factors,
     sphere,
 )
+from iceframe.scale.image_format import ImageFormat
 
 CUBIC = Rotation.create_group("O")
 LOG = "ln(grain diameter / px)"

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from iceframe.core.dataset import ArrayImages, Dataset
 from iceframe.core.errors import InputError
 from iceframe.core.values import Representation
-from iceframe.scale.descriptor import DESCRIPTORS, ImageFormat
+from iceframe.scale.descriptor import DESCRIPTORS
 from iceframe.scale.descriptors.minkowski import Minkowski
 from iceframe.scale.descriptors.persistent_homology import (
     BINS,
@@ -23,6 +23,7 @@ from iceframe.scale.descriptors.persistent_homology import (
     persistence_image,
     signed_distance,
 )
+from iceframe.scale.image_format import ImageFormat
 
 NAME = "persistent_homology"
 

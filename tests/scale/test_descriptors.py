@@ -20,6 +20,8 @@ from iceframe.scale.descriptors import _correlation as correlation
 from iceframe.scale.descriptors.local_binary_patterns import pattern_shares
 from iceframe.scale.descriptors.magpie import PROPERTIES, STATISTICS
 
+from .crystal_cases import iron, random_crystal, titanate, together, wurtzite
+
 FORMULAS = [
     "Fe0.620C0.000953Mn0.000521Ni0.192",
     "Al2O3",
@@ -78,9 +80,13 @@ def example(descriptor: type[Descriptor], rng: np.random.Generator) -> Dataset:
     if descriptor.needs == "composition":
         return of_formulas(["FeNi", "Al2Cu", "Fe3Al", "Ni"])
     table = pd.DataFrame(
-        {"a": [1.0, np.nan, 2.0, 3.0], "b": ["x", "y", "x", "z"]}, index=list("pqrs")
+        {"a": [1.0, np.nan, 2.0, 3.0], "b": ["x", "y", "x", "z"], "space group": [225, 62, 1, 194]},
+        index=list("pqrs"),
     )
-    return Dataset(table, features=("a", "b"))
+    if descriptor.needs == "crystal":
+        held = [titanate(), random_crystal(1), wurtzite(), iron()]
+        return Dataset(table, crystals=together(held))
+    return Dataset(table, features=tuple(table.columns))
 
 
 @pytest.mark.parametrize("name", DESCRIPTORS.names())
@@ -637,10 +643,10 @@ def test_grey_levels_are_no_phases_and_nan_no_grey_level(rng: np.random.Generato
 def test_images_are_read_once_in_batches(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from iceframe.scale import descriptor
+    from iceframe.scale import image_format
     from iceframe.scale.represent import Representer
 
-    monkeypatch.setattr(descriptor, "PIXELS_PER_BATCH", 3 * 32 * 32)
+    monkeypatch.setattr(image_format, "PIXELS_PER_BATCH", 3 * 32 * 32)
     reads: list[int] = []
 
     class Counting(ArrayImages):

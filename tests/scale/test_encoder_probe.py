@@ -11,7 +11,6 @@ import torch
 from iceframe.core.dataset import ArrayImages
 from iceframe.core.errors import InputError, UsageError
 from iceframe.physics import generate
-from iceframe.scale.descriptor import ImageFormat
 from iceframe.scale.encoder import ENCODERS, Encoder, Fields
 from iceframe.scale.encoder_probe import (
     ProbeClassifier,
@@ -21,6 +20,7 @@ from iceframe.scale.encoder_probe import (
 )
 from iceframe.scale.encoder_trunk import FieldsOf, FixedStatistics, factor_of, standardise_for
 from iceframe.scale.image_batches import reduce
+from iceframe.scale.image_format import ImageFormat
 from iceframe.scale.named_factors import named_factors
 from iceframe.scale.rung import RUNGS, Context
 from iceframe.scale.rungs.encoder_probes import _rungs_of

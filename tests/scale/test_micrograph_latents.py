@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from iceframe.core.errors import InputError
-from iceframe.scale.descriptor import ImageFormat
 from iceframe.scale.descriptors.micrograph_latents import MicrographLatents
 from iceframe.scale.encoders.micrographs import Micrographs
+from iceframe.scale.image_format import ImageFormat
 
 
 def _fitted(shape=(1, 40, 48)) -> MicrographLatents:

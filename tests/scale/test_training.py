@@ -185,3 +185,55 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="CUDA"):
             resolve_device("cuda")
+
+
+def test_averaged_weights_are_the_running_mean_and_are_what_is_validated_and_kept():
+    """One step an epoch; the mean of the first three steps is a plain one."""
+    seen = []
+
+    class Watched(nn.Linear):
+        def forward(self, x):
+            seen.append((self.training, self.weight.item()))
+            return super().forward(x)
+
+    with isolated(0):
+        module = Watched(1, 1)
+        parts = inner_parts(len(X), 0.2, 1, 0)
+        settings = Training(
+            epochs=4, learning_rate=0.1, batch_size=len(X), average=2.5, weight_decay=0.0
+        )
+        history = train(module, line_batch, regression_loss("mse"), parts, settings, seed=0)
+    steps = [weight for training, weight in seen if training]  # before each step
+    validated = [weight for training, weight in seen if not training]
+    assert validated[0] == pytest.approx(steps[1])
+    assert validated[1] == pytest.approx((steps[1] + steps[2]) / 2)
+    assert validated[2] == pytest.approx((steps[1] + steps[2] + steps[3]) / 3)
+    assert module.weight.item() == validated[int(history.best_epoch[0])]
+    assert len(set(steps)) == 4  # training goes on from the last weights, not from the mean
+
+
+def test_averaging_calms_a_restless_end():
+    """At a constant high rate on noisy targets, averaged weights are nearer to the line."""
+    noise = torch.Generator().manual_seed(0)
+
+    def noisy(index, augment):
+        y = LINE[index[0]]
+        return X[index[0]], y + (torch.randn(y.shape, generator=noise) if augment else 0)
+
+    gaps = []
+    for average in (0.0, 0.1):
+        settings = Training(
+            epochs=60, learning_rate=0.3, batch_size=4, average=average, schedule="cosine",
+            patience=1000,
+        )  # fmt: skip
+        _, history = fitted(settings=settings, batch=noisy)
+        gaps.append(np.median(history.validation[20:40]))
+    assert gaps[1] < gaps[0] / 2
+
+
+def test_the_absolute_loss_forgives_outliers_and_is_smooth_at_zero():
+    loss = regression_loss("absolute")
+    far = loss(torch.tensor([[10.0]]), torch.tensor([[0.0]]))
+    near = loss(torch.tensor([[0.01]]), torch.tensor([[0.0]]))
+    assert float(far) == pytest.approx(10, rel=0.01)
+    assert float(near) == pytest.approx(0.01**2 / 0.2)

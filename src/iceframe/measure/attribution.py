@@ -1,7 +1,8 @@
 """Why a fitted rung answers as it does: the explainer that its kind of model calls for.
 
 * Glass boxes: their exact terms. * Other table rungs: interventional Shapley values. * Image rungs:
-  integrated gradients from the mean of the background images.
+  integrated gradients from the mean of the background images. * Crystal rungs: the contributions
+  of their sites, else Shapley values of the elements.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ def default_explainer(fitted: Fitted, inputs: Inputs) -> str:
     """The name of the explainer that is used where none is named."""
     if fitted.rung.input == "image":
         return "integrated_gradients"
+    if fitted.rung.input == "crystal":
+        own = EXPLAINERS["site_contributions"]()
+        return "element_shapley" if own.refusal(fitted) else "site_contributions"
     if fitted.rung.glass_box and fitted.terms(inputs.take(np.arange(1))) is not None:
         return "terms"
     return "shapley"

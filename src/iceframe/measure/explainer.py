@@ -1,7 +1,8 @@
 """What an explainer is: one way to say why a fitted rung answers as it does.
 
 To add one, write one file in ``iceframe/measure/explainers/``: a subclass of
-:class:`TableExplainer` or :class:`ImageExplainer` decorated with ``@EXPLAINERS.register(name)``.
+:class:`TableExplainer`, :class:`ImageExplainer` or :class:`CrystalExplainer` decorated with
+``@EXPLAINERS.register(name)``.
 
 What is explained is the score: the prediction in the unit of the target; for a classification the
 probability of the predicted class (Shapley), its log-odds (terms), or its logit (images).
@@ -41,7 +42,8 @@ Meaning = Literal["contribution", "derivative", "importance"]
 
 @dataclass(frozen=True)
 class Attributions:
-    """Attributions of ``n`` samples: ``values`` is ``(n, d)``, or ``(n, *grid)`` for images.
+    """Attributions of ``n`` samples: ``values`` is ``(n, d)``, or ``(n, *grid)`` for images. Of
+    crystals the columns are elements, NaN where a crystal does not hold one.
 
     ``prediction`` and ``baseline`` ``(n,)`` are on the scale that is explained; ``gap`` ``(n,)`` is
     ``|Σ values − (prediction − baseline)| / |prediction − baseline|``, NaN where the two are equal
@@ -90,7 +92,7 @@ class Explainer(ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     reference: ClassVar[str]
-    input: ClassVar[Literal["table", "image"]]
+    input: ClassVar[Literal["table", "image", "crystal"]]
     needs: ClassVar[Needs] = "predictions"
     meaning: ClassVar[Meaning] = "contribution"
 
@@ -145,6 +147,13 @@ class TableExplainer(Explainer):
     """An explainer of models that look at named features: values ``(n, d)``."""
 
     input = "table"
+
+
+class CrystalExplainer(Explainer):
+    """An explainer of models that look at crystals: values ``(n, d)`` of the ``d`` elements that
+    occur, named by their symbols; NaN where a crystal does not hold one."""
+
+    input = "crystal"
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,14 @@ def flips(
 
     Tables: feature j takes the values of 8 to 32 background rows, averaged. Images: a patch of a
     ``patches × patches`` grid is filled with the mean background image, patches in row-major order
-    (Zeiler & Fergus 2014, arXiv 1311.2901). For a classification, of the predicted class's
-    probability, or of ``codes``.
+    (Zeiler & Fergus 2014, arXiv 1311.2901). Crystals: an element is swapped for others
+    (:mod:`~iceframe.measure.element_swaps`), NaN where there is none. For a classification,
+    of the predicted class's probability, or of ``codes``.
     """
     if fitted.rung.input == "image":
         return _occlusion(fitted, inputs, background, codes, patches)
+    if fitted.rung.input == "crystal":
+        return _swaps(fitted, inputs, background, codes, seed)
     predict = table_function(fitted, inputs)
     x = inputs.table.values
     rows = few_rows(background, affordable_draws(*x.shape), seed).table.values
@@ -72,6 +75,27 @@ def _occlusion(
         rows = inputs.table.take(np.full(len(boxes), i))
         answer = fitted.predict(Inputs(rows, ArrayImages(batch, source.periodic, source.kind)))
         result[i] = f[i] - picked(answer, np.full(len(boxes), codes[i]))
+    return result
+
+
+def _swaps(
+    fitted: Fitted, inputs: Inputs, background: Inputs, codes: np.ndarray | None, seed: int
+) -> np.ndarray:
+    from iceframe.measure.element_swaps import DRAWS, Players, answers, substitutes
+
+    assert inputs.crystals is not None
+    assert background.crystals is not None
+    players = Players.of(inputs.crystals)
+    codes = explained_codes(fitted, inputs, codes)
+    f = picked(fitted.predict(inputs), codes)
+    drawn = substitutes(players, background.crystals, DRAWS, seed)
+    crystal, column = np.nonzero(players.present)
+    by = np.tile(players.numbers, (DRAWS, len(crystal), 1))
+    by[:, np.arange(len(crystal)), column] = drawn[:, column]
+    index = np.tile(crystal, DRAWS)
+    said = picked(answers(fitted, inputs, players, index, by.reshape(len(index), -1)), codes[index])
+    result = np.full(players.present.shape, np.nan)
+    result[crystal, column] = f[crystal] - said.reshape(DRAWS, -1).mean(axis=0)
     return result
 
 

@@ -7,6 +7,8 @@ Reference: Spearman 1904, doi 10.2307/1412159.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 ROUNDING = 1e-9  # values that differ by less than this share of the largest count as equal
@@ -69,7 +71,8 @@ def rank_agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Spearman correlation of each row of two ``(n, d)`` arrays: ``(n,)``.
 
     NaN where a row is constant (up to rounding), has fewer than two entries or is not finite: a
-    correlation is undefined there, neither 0 nor 1.
+    correlation is undefined there, neither 0 nor 1. Entries that are NaN in both are not there, as
+    an element is not that a crystal does not hold.
 
     Examples
     --------
@@ -77,8 +80,23 @@ def rank_agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     array([1.])
     >>> rank_agreement(np.array([[1.0, 1.0]]), np.array([[1.0, 4.0]]))
     array([nan])
+    >>> rank_agreement(np.array([[1.0, np.nan, 3.0]]), np.array([[1.0, np.nan, 9.0]])).round(6)
+    array([1.])
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(f"expected two (n, d) arrays of one shape, got {a.shape} and {b.shape}")
-    return np.einsum("nd,nd->n", standard_ranks(a), standard_ranks(b))
+    absent = np.isnan(a) & np.isnan(b)
+    if not absent.any():
+        return np.einsum("nd,nd->n", standard_ranks(a), standard_ranks(b))
+    found = np.full(len(a), np.nan)
+    for rows, there in entries_there(absent):
+        found[rows] = rank_agreement(a[np.ix_(rows, there)], b[np.ix_(rows, there)])
+    return found
+
+
+def entries_there(absent: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows of ``(n, d)`` that lack the same entries, and which entries they have, by position."""
+    patterns, member = np.unique(absent, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        yield np.flatnonzero(member == number), np.flatnonzero(~pattern)

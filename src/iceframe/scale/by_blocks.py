@@ -19,11 +19,11 @@ from iceframe.scale.blocks import MOST_VOXELS, Block, Tally, block_size, boxes
 from iceframe.scale.descriptor import (
     DESCRIPTORS,
     ImageDescriptor,
-    ImageFormat,
     Progress,
     refuse_unmasked,
     represent,
 )
+from iceframe.scale.image_format import ImageFormat
 
 WHOLE_VOXELS = 2**24
 """256³: with three phases, tortuosity and local thickness hold about 3 GiB then."""

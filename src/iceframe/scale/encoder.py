@@ -22,7 +22,7 @@ import numpy as np
 from iceframe.core.dataset import ArrayImages, ImageSource
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.registry import Registry
-from iceframe.scale.descriptor import PHASE_TOLERANCE, ImageFormat
+from iceframe.scale.image_format import PHASE_TOLERANCE, ImageFormat
 
 if TYPE_CHECKING:
     import pandas as pd

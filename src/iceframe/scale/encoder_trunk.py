@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from iceframe.scale.descriptor import ImageFormat
+from iceframe.scale.image_format import ImageFormat
 from iceframe.scale.image_network import Standardise
 from iceframe.scale.training import isolated
 

@@ -28,6 +28,9 @@ from iceframe.scale.training import Training, inner_parts, isolated, resolve_dev
 # nothing sensible far outside its data, and columns with heavy tails would dominate it.
 CLIP = 10.0
 
+# Rows that go through the members at once while predicting.
+PREDICTION_BATCH = 4096
+
 
 class _Ensemble(NetworkEstimator):
     """What both tasks share. ``columns``: positions of the columns to use (default: all);
@@ -85,26 +88,33 @@ class _Ensemble(NetworkEstimator):
         parts = inner_parts(
             len(X), self.validation_fraction, self.members, self._seed, None if numeric else y
         )
-        settings = Training(
+        settings = self._training()
+        table = torch.as_tensor(self._prepared(X))
+        self.network_ = self._start(table, target).to(device)
+        table, target = table.to(device), target.to(device)
+
+        def batch(index: Tensor, _: torch.Generator | None) -> tuple[Tensor, Tensor]:
+            index = index.to(device)
+            return table[index], target[index]  # (m, b, d), (m, b, 1) or (m, b)
+
+        with isolated(derive_seed(self._seed, "training"), device):
+            self.history_ = train(
+                self.network_, batch, self._loss(), parts, settings, seed=self._seed
+            )
+        return self
+
+    def _training(self) -> Training:
+        return Training(
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             patience=self.patience,
         )
-        table = torch.as_tensor(self._prepared(X)).to(device)
-        target = target.to(device)
 
-        def batch(index: Tensor, _: torch.Generator | None) -> tuple[Tensor, Tensor]:
-            index = index.to(device)
-            return table[index], target[index]  # (m, b, d), (m, b, 1) or (m, b)
-
-        self.network_ = self._build().to(device)
-        with isolated(derive_seed(self._seed, "training"), device):
-            self.history_ = train(
-                self.network_, batch, self._loss(), parts, settings, seed=self._seed
-            )
-        return self
+    def _start(self, table: Tensor, target: Tensor) -> nn.Module:
+        """The untrained network, given what it will be trained on."""
+        return self._build()
 
     def _network(self) -> nn.Module:
         inputs = len(self.centre_)
@@ -135,11 +145,17 @@ class _Ensemble(NetworkEstimator):
     def _outputs_of_members(self, X: np.ndarray) -> Tensor:
         """Standardised targets ``(m, n, 1)`` or logits ``(m, n, k)``."""
         check_is_fitted(self, "network_")
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        X = self._checked(X)
         device = next(self.network_.parameters()).device
+        found = [torch.zeros(self.members, 0, self._outputs)]
         with isolated(0, device), torch.no_grad():
-            x = torch.as_tensor(self._prepared(X)).to(device)
-            return self.network_(x.expand(self.members, *x.shape)).cpu().double()
+            for part in torch.as_tensor(self._prepared(X)).split(PREDICTION_BATCH):
+                x = part.to(device)
+                found.append(self.network_(x.expand(self.members, *x.shape)).cpu())
+        return torch.cat(found, dim=1).double()
+
+    def _checked(self, X: np.ndarray) -> np.ndarray:
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
 
 class EnsembleRegressor(RegressorMixin, _Ensemble):

@@ -62,6 +62,10 @@ class Fitted:
         """Exact contributions of each feature for a glass box; see :meth:`Rung.terms`."""
         return self.rung.terms(self.estimator, estimator_input(self.rung, inputs), self.context)
 
+    def term_names(self) -> tuple[str, ...]:
+        """What those contributions belong to; see :meth:`Rung.term_names`."""
+        return self.rung.term_names(self.estimator, self.context)
+
     def describe(self) -> list[dict[str, Any]]:
         """What the model learned; see :meth:`Rung.describe`."""
         return self.rung.describe(self.estimator, self.context)
@@ -117,6 +121,8 @@ def context_for(
     symmetries: tuple[str, ...] = (),
     device: str = "cpu",
     seed: int = 0,
+    target: str = "",
+    target_unit: str = "",
 ) -> Context:
     """What a rung may know beforehand of ``inputs``."""
     images = inputs.images
@@ -132,6 +138,9 @@ def context_for(
         symmetries=tuple(symmetries),
         device=device,
         seed=seed,
+        feature_units=tuple(inputs.table.units),
+        target=target,
+        target_unit=target_unit,
     )
 
 
@@ -315,6 +324,7 @@ def _context_from_json(record: Mapping[str, Any]) -> Context:
             **record,
             "blocks": {name: tuple(columns) for name, columns in record["blocks"].items()},
             "feature_names": tuple(record["feature_names"]),
+            "feature_units": tuple(record.get("feature_units", ())),  # absent in older records
             "image_shape": None if shape is None else tuple(shape),
             "symmetries": tuple(record["symmetries"]),
         }

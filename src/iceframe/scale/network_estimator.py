@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 from iceframe.core.errors import InputError
 from iceframe.core.seeds import derive_seed
-from iceframe.scale.training import Loss, classification_loss, isolated, regression_loss
+from iceframe.scale.training import (
+    Loss,
+    RegressionLoss,
+    classification_loss,
+    isolated,
+    regression_loss,
+)
 
 WEIGHT = "weight:"
 # Attributes that describe a fit but do not decide a prediction.
@@ -74,7 +80,7 @@ class NetworkEstimator(BaseEstimator):
     def _loss(self) -> Loss:
         if self.task == "classification":
             return classification_loss(self.label_smoothing)
-        return regression_loss("mse" if self.loss == "mse" else "huber")
+        return regression_loss(cast(RegressionLoss, self.loss))
 
     def n_parameters(self) -> int:
         """Number of fitted weights."""

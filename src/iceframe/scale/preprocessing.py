@@ -69,6 +69,32 @@ def selected(estimator: Any) -> tuple[int, ...]:
     return tuple(int(column) for column in estimator["select"].transformers[0][2])
 
 
+SCREENING_TREES = 100
+
+
+def screening(most: int, of: int, context: Context) -> Any:
+    """A transformer that keeps the ``most`` columns of which extra trees make most use.
+
+    ``"passthrough"`` where that is all ``of`` them. It fits inside the training fold.
+    """
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.feature_selection import SelectFromModel
+
+    if most >= of:
+        return "passthrough"
+    kind = ExtraTreesRegressor if context.task == "regression" else ExtraTreesClassifier
+    trees = kind(n_estimators=SCREENING_TREES, random_state=context.seed, n_jobs=1)
+    return SelectFromModel(trees, threshold=-np.inf, max_features=most)
+
+
+def screened(estimator: Any) -> tuple[int, ...]:
+    """Positions of the columns that a pipeline's steps ``select`` and ``screen`` keep."""
+    columns = np.array(selected(estimator))
+    if estimator["screen"] != "passthrough":
+        columns = columns[estimator["screen"].get_support()]
+    return tuple(int(column) for column in columns)
+
+
 def scaled(columns: tuple[int, ...], model: Any) -> Pipeline:
     """Pipeline: choose columns, fill gaps by the median, standardise, then ``model``.
 

@@ -7,6 +7,7 @@ stored model describes new samples exactly as those it was fitted on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -18,11 +19,11 @@ from iceframe.scale.descriptor import (
     DESCRIPTORS,
     Descriptor,
     ImageDescriptor,
-    ImageFormat,
     Need,
     Progress,
     describe_images,
 )
+from iceframe.scale.image_format import ImageFormat
 
 
 class Representer:
@@ -62,11 +63,13 @@ class Representer:
         names = default_names(data) if self.names is None else self.names
         self.descriptors_: list[Descriptor] = []
         image_format: ImageFormat | None = None
+        read = {column for name in names for column in DESCRIPTORS[name].reads(data)}
+        plain = replace(data, features=tuple(c for c in data.features if c not in read))
         for name in names:
             descriptor = DESCRIPTORS[name]()
             if not descriptor.suits(data):
                 raise InputError(
-                    f"The descriptor '{name}' needs {_needed(descriptor)}.", where=data.name
+                    f"The descriptor '{name}' needs {descriptor.needed}.", where=data.name
                 )
             if isinstance(descriptor, ImageDescriptor) and data.images is not None:
                 image_format = image_format or ImageFormat.of(data.images)
@@ -76,6 +79,10 @@ class Representer:
                     if self.names is not None:
                         raise
                     continue
+            elif descriptor.needs == "columns" and not descriptor.reads(data):
+                if not plain.features:  # others have read them all
+                    continue
+                descriptor.fit(plain)
             else:
                 descriptor.fit(data)
             self.descriptors_.append(descriptor)
@@ -186,15 +193,6 @@ def _used(descriptor: type[Descriptor], data: Dataset) -> bool:
     if issubclass(descriptor, ImageDescriptor) and data.images is not None:
         return descriptor.default and data.images.kind in descriptor.default_kinds
     return descriptor.default and descriptor.suits(data)
-
-
-def _needed(descriptor: Descriptor) -> str:
-    return {
-        "columns": "feature columns",
-        "composition": "a composition column",
-        "crystal": "crystal structures",
-        "image": "images",
-    }[descriptor.needs]
 
 
 def side_by_side(parts: Sequence[Representation], n: int) -> Representation:

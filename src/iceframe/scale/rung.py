@@ -52,7 +52,8 @@ class Context:
 
     ``blocks`` maps a family of columns to their positions; ``image_shape`` is
     ``(channels, *grid)``; ``symmetries`` are the image operations that leave the target unchanged
-    (subset of ``{"flip", "rotate90", "translate"}``).
+    (subset of ``{"flip", "rotate90", "translate"}``). ``feature_units`` and ``target_unit`` are as
+    the user wrote them, empty where unknown; ``target`` names what is predicted.
     """
 
     task: Task
@@ -66,6 +67,9 @@ class Context:
     symmetries: tuple[str, ...] = ()
     device: str = "cpu"
     seed: int = 0
+    feature_units: tuple[str, ...] = ()
+    target: str = ""
+    target_unit: str = ""
 
 
 class Rung(ABC):
@@ -111,12 +115,17 @@ class Rung(ABC):
         return {}
 
     def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray | None:
-        """Exact additive contributions ``(n, d)`` of each feature, for glass boxes.
+        """Exact additive contributions ``(n, d)``, one a :meth:`term_names`, for glass boxes.
 
         They sum, with the intercept, to the prediction (regression) or to the log-odds of the
         predicted class (classification; ``(n, d, k)``). ``None`` where there are none.
         """
         return None
+
+    def term_names(self, estimator: Any, context: Context) -> tuple[str, ...]:
+        """What the columns of :meth:`terms` belong to: the features of the table, unless a rung
+        that looks at something else has terms of its own."""
+        return context.feature_names
 
     def describe(self, estimator: Any, context: Context) -> list[dict[str, Any]]:
         """What the model learned, readable: rows with ``term``, ``importance`` and, where it has

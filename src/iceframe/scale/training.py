@@ -37,6 +37,11 @@ START = 0.04
 SMALLEST_SPLIT = 10
 EVALUATION_BATCH = 256
 
+# The absolute error is a parabola up to here, in standard deviations of the target.
+ROUNDED = 0.1
+
+RegressionLoss = Literal["huber", "mse", "absolute"]
+
 # A network may return several tensors at once, and a target may be several: only the loss that is
 # given beside them looks inside.
 Batch = Callable[[Tensor, torch.Generator | None], tuple[Any, Any]]
@@ -48,7 +53,9 @@ Progress = Callable[[int, int, float], None]
 class Training:
     """How to train. ``patience``: epochs without a better inner loss before stopping;
     ``validation_fraction``: share of the samples in the inner split; ``evaluation_batch``: samples
-    that go through the network at once while validating, fewer where samples are large."""
+    that go through the network at once while validating, fewer where samples are large;
+    ``average``: the share of all steps over which weights are averaged; that running mean, instead
+    of the last weights, is then validated and kept (0: the last weights)."""
 
     epochs: int = 100
     batch_size: int = 32
@@ -58,6 +65,7 @@ class Training:
     patience: int = 30
     validation_fraction: float = 0.15
     evaluation_batch: int = EVALUATION_BATCH
+    average: float = 0.0
 
     def rate(self, progress: float) -> float:
         """Learning rate at ``progress`` in [0, 1] of all steps.
@@ -173,10 +181,16 @@ def isolated(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
         yield
 
 
-def regression_loss(kind: Literal["huber", "mse"] = "huber") -> Loss:
-    """Loss of outputs ``(..., n, 1)`` against standardised targets ``(..., n, 1)``: ``(...)``."""
+def regression_loss(kind: RegressionLoss = "huber") -> Loss:
+    """Loss of outputs ``(..., n, 1)`` against standardised targets ``(..., n, 1)``: ``(...)``.
+
+    ``absolute`` is the absolute error, rounded off within a tenth of a standard deviation.
+    """
 
     def loss(output: Tensor, y: Tensor) -> Tensor:
+        if kind == "absolute":
+            each = nn.functional.smooth_l1_loss(output, y, reduction="none", beta=ROUNDED)
+            return each.mean(dim=(-2, -1))
         if kind == "mse":
             return (output - y).square().mean(dim=(-2, -1))
         return nn.functional.huber_loss(output, y, reduction="none").mean(dim=(-2, -1))
@@ -228,6 +242,7 @@ def train(
     )
     steps = max(1, round(n / settings.batch_size))
     best = _Best(members)
+    average = _Average(module, settings.average * settings.epochs * steps)
     losses: list[np.ndarray] = []
     validations: list[np.ndarray] = []
     for epoch in range(settings.epochs):
@@ -242,11 +257,13 @@ def train(
             optimiser.zero_grad()
             each.sum().backward()
             optimiser.step()
+            average.update()
             total += each.detach().cpu() * index.shape[1] / n
-        validation = _evaluate(module, batch, loss, held, settings.evaluation_batch)
+        with average.in_place():
+            validation = _evaluate(module, batch, loss, held, settings.evaluation_batch)
+            best.update(epoch, validation, module)
         losses.append(total.numpy())
         validations.append(validation.numpy())
-        best.update(epoch, validation, module)
         if progress is not None:
             progress(epoch + 1, settings.epochs, float(validation.mean()))
         if epoch - int(best.epoch.max()) >= settings.patience:
@@ -265,6 +282,39 @@ def _evaluate(module: nn.Module, batch: Batch, loss: Loss, held: Tensor, size: i
             x, y = batch(index, None)
             total += loss(module(x), y).reshape(-1).cpu() * index.shape[1]
     return total / held.shape[1]
+
+
+class _Average:
+    """The running mean of a module's parameters, of the first few steps a plain mean (Polyak &
+    Juditsky 1992, https://doi.org/10.1137/0330046). ``span``: the steps that it forgets within;
+    over one step or less there is none."""
+
+    def __init__(self, module: nn.Module, span: float) -> None:
+        self.span, self.steps = max(1.0, span), 0
+        self.parameters = [p.detach() for p in module.parameters()] if span > 1 else []
+        self.means = [p.clone() for p in self.parameters]
+
+    def update(self) -> None:
+        """One more step was made."""
+        self.steps += 1
+        share = 1 / min(self.steps, self.span)
+        for mean, parameter in zip(self.means, self.parameters, strict=True):
+            mean.lerp_(parameter, share)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Inside, the module has the mean weights."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for mean, parameter in zip(self.means, self.parameters, strict=True):
+            last = parameter.clone()
+            parameter.copy_(mean)
+            mean.copy_(last)
 
 
 class _Best:

@@ -34,8 +34,10 @@ def predict_samples(run: Run, new: Any, rung: str | None) -> pd.DataFrame:
     """See :meth:`iceframe.workflow.session.Run.predict`."""
     data = _read_like(run, new)
     folder = _final_folder(run, rung)
+    fitted = Fitted.load(folder / "model")
+    _require_input(fitted, data)
     inputs = _represent(run, data)
-    predicted = Fitted.load(folder / "model").predict(inputs)
+    predicted = fitted.predict(inputs)
     conformal = Conformal.load(folder / "conformal.json")
     index = pd.Index(data.ids, name="id")
     if run.header["task"] == "regression":
@@ -63,6 +65,7 @@ def explain_sample(
     one = data.take([_position(data, sample)])
     folder = _final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
+    _require_input(fitted, data)
     conformal = Conformal.load(folder / "conformal.json")
     inputs, against = _represent(run, one), background(run)
     further = further_answers(asked, Subject(run, fitted, data, one, inputs, against))
@@ -102,7 +105,10 @@ def background(run: Run) -> Inputs:
     images = None
     if (folder / prepare.BACKGROUND).exists():
         images = ArrayImages(np.load(folder / prepare.BACKGROUND, allow_pickle=False))
-    return Inputs(representation.take(index), images)
+    crystals = None
+    if (folder / prepare.BACKGROUND_CRYSTALS).exists():
+        crystals = prepare.read_crystals(folder / prepare.BACKGROUND_CRYSTALS)
+    return Inputs(representation.take(index), images, crystals)
 
 
 def _read_like(run: Run, new: Dataset | str | Path | pd.DataFrame) -> Dataset:
@@ -134,6 +140,16 @@ def _represent(run: Run, data: Dataset) -> Inputs:
             hint="the run folder was written by another version: run again",
         )
     return Inputs(described, data.images, data.crystals)
+
+
+def _require_input(fitted: Fitted, data: Dataset) -> None:
+    """Refuse samples that do not hold what this model looks at."""
+    if fitted.rung.input == "crystal" and data.crystals is None:
+        raise InputError(
+            f"The model '{fitted.rung.name}' looks at crystals, and these samples have none.",
+            where=data.source or data.name,
+            hint="give structures (CIF, POSCAR, …), or take another model of the run (--rung)",
+        )
 
 
 def _position(data: Dataset, sample: int | str) -> int:

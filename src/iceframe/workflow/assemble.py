@@ -54,7 +54,7 @@ def write(
         evidence += rows
     costs = _costs(units, store)
     equilibrium = _decide(evidence, costs, prepared, settings, outcome.exhausted)
-    unfinished = sum(not store.finished(u.key) for u in units)
+    unfinished = sum(not store.finished(u.key) and u.key not in outcome.failures for u in units)
     _evidence_frame(evidence).to_parquet(staged / EVIDENCE)
     costs.to_parquet(staged / COSTS)
     predictions.to_parquet(staged / PREDICTIONS)

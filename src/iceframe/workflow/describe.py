@@ -32,10 +32,10 @@ from iceframe.scale.by_blocks import LONGEST, describe_volume, fitted_descriptor
 from iceframe.scale.descriptor import (
     DESCRIPTORS,
     ImageDescriptor,
-    batches,
     describe_images,
     refuse_unmasked,
 )
+from iceframe.scale.image_format import batches
 from iceframe.scale.represent import Representer, default_names, side_by_side
 from iceframe.workflow.description import Description, Journal, in_unit
 

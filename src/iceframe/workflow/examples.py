@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from iceframe.core.crystals import Crystals
 from iceframe.core.values import Explanation
 from iceframe.measure.conformal import Conformal
 from iceframe.scale.fitting import Fitted
@@ -39,7 +40,12 @@ def example_of(
         assert inputs.images is not None
         image = inputs.images.read([0])[0].mean(axis=0)
         return Example(**known, image=picture(image), map=picture(np.asarray(explanation.values)))
-    names, values, contributions = _largest(explanation, inputs.table.values[0])
+    if fitted.rung.input == "crystal":
+        assert inputs.crystals is not None
+        given = amounts(inputs.crystals, explanation.names)
+    else:
+        given = inputs.table.values[0]
+    names, values, contributions = _largest(explanation, given)
     return Example(**known, names=names, feature_values=values, contributions=contributions)
 
 
@@ -48,11 +54,21 @@ def as_row(example: Example) -> dict[str, Any]:
     return {k: v for k, v in vars(example).items() if k not in ("image", "map", "physics")}
 
 
+def amounts(crystals: Crystals, symbols: tuple[str, ...]) -> np.ndarray:
+    """Atomic fraction of each element in the first crystal ``(len(symbols),)``."""
+    from pymatgen.core import Element
+
+    numbers = crystals.take([0]).numbers
+    return np.array([np.mean(numbers == Element(symbol).Z) for symbol in symbols])
+
+
 def _largest(
     explanation: Explanation, x: np.ndarray
 ) -> tuple[tuple[str, ...], tuple[Any, ...], tuple[float, ...]]:
+    """The largest contributions; what is not there (an element of other crystals) has none."""
     contributions = np.asarray(explanation.values, float)
     order = np.argsort(-np.abs(contributions), kind="stable")
+    order = order[np.isfinite(contributions[order])]
     kept, rest = order[:MOST_CONTRIBUTIONS], order[MOST_CONTRIBUTIONS:]
     names = [explanation.names[i] for i in kept]
     # Interactions of a glass box have no single value.

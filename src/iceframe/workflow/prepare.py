@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 import iceframe
+from iceframe.core.crystals import Crystals
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import plain, read_json, write_json
@@ -23,6 +24,7 @@ from iceframe.core.runstore import RunStore
 from iceframe.core.values import Audit, Finding, Fold, Representation, Splits
 from iceframe.ingest import check, make_splits
 from iceframe.ingest.duplicates import duplicate_groups
+from iceframe.ingest.formulas import composition_codes
 from iceframe.scale.fitting import context_for
 from iceframe.scale.represent import Representer
 from iceframe.scale.rung import Inputs
@@ -43,6 +45,7 @@ PACKAGES = (
 SHIFT_CLUSTERS = 5
 SMALLEST_SHIFT_TRAINING = 20
 BACKGROUND = "background.npy"
+BACKGROUND_CRYSTALS = "background_crystals.npz"
 BACKGROUND_SAMPLES = 32
 
 
@@ -86,6 +89,7 @@ def header_of(data: Dataset, settings: RunSettings, command: str) -> dict[str, A
             "layout": data.layout,
             "n": len(data),
             "image_shape": list(data.images.shape) if data.images is not None else None,
+            **({} if data.crystals is None else {"sites": int(data.crystals.sizes.sum())}),
             "fingerprint": data.fingerprint,
             "notes": list(data.notes),
         },
@@ -144,6 +148,10 @@ def _prepare_into(staged: Path, data: Dataset, settings: RunSettings) -> None:
     if data.images is not None:
         typical = data.images.read(background_index(len(data)))
         np.save(staged / BACKGROUND, typical, allow_pickle=False)
+    if data.crystals is not None:
+        write_crystals(
+            staged / BACKGROUND_CRYSTALS, data.crystals.take(background_index(len(data)))
+        )
     representer = Representer(settings.descriptors).fit(data)
     representation = representer.transform(data)
     write_representation(staged, representation, representer)
@@ -188,6 +196,8 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
         symmetries=tuple(data.recipe.get("symmetries", ())),
         device=device_of(settings.device),
         seed=settings.seed,
+        target=data.target or "",
+        target_unit=data.units.get(data.target or "", ""),
     )
     shift = folder / "shift.json"
     work = Workload(
@@ -218,14 +228,32 @@ def inner_groups(data: Dataset, splits: Splits) -> np.ndarray:
     kind, _, column = splits.spec.partition(":")
     if kind == "matbench":
         return np.arange(len(data))
+    if column and column == data.composition:
+        return composition_codes(data.table[column])
     if column:
-        return np.unique(data.table[column].astype(str), return_inverse=True)[1]
+        labels = np.unique(data.table[column].astype(str), return_inverse=True)[1]
+        # A date of its own for every sample keeps nothing together.
+        if kind != "forward" or labels.max() + 1 < len(data) / 2:
+            return np.asarray(labels)
     return duplicate_groups(data)
 
 
 def background_index(n: int) -> np.ndarray:
     """Positions of the samples that explanations are measured against, evenly spread."""
     return np.unique(np.linspace(0, n - 1, min(n, BACKGROUND_SAMPLES)).astype(int))
+
+
+def write_crystals(path: Path, crystals: Crystals) -> None:
+    """Store what :func:`read_crystals` reads."""
+    arrays = {f.name: np.asarray(getattr(crystals, f.name)) for f in fields(Crystals)}
+    np.savez(path, allow_pickle=False, **{**arrays, "names": np.array(crystals.names, dtype=str)})
+
+
+def read_crystals(path: Path) -> Crystals:
+    """Crystals as stored by :func:`prepare`."""
+    with np.load(path, allow_pickle=False) as stored:
+        held = {f.name: stored[f.name] for f in fields(Crystals)}
+    return Crystals(**{**held, "names": tuple(map(str, held["names"]))})
 
 
 def prepared_folder(store: RunStore) -> Path:

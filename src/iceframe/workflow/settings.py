@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError, UsageError
@@ -16,7 +16,8 @@ from iceframe.scale.fitting import TRIALS
 LEVEL = 0.9  # of the prediction intervals and sets
 TABLE_LADDER = ("mean", "ridge", "tree", "ebm", "svm", "extra_trees", "gp", "mlp")
 IMAGE_LADDER = ("mean", "ridge", "tree", "ebm", "svm", "extra_trees", "gp", "cnn")
-EVERY_IMAGE_RUNG = "images"
+CRYSTAL_LADDER = (*TABLE_LADDER, "foundation_correction", "chgnet_probe")
+EVERY_RUNG: Mapping[str, Literal["image", "crystal"]] = {"images": "image", "crystals": "crystal"}
 
 
 @dataclass(frozen=True)
@@ -68,32 +69,42 @@ class RunSettings:
 
 
 def rungs_named(ladder: Iterable[str] | None, data: Dataset) -> tuple[str, ...]:
-    """The rungs to climb. By default glass boxes first, then the black ones; ``images`` stands for
-    every rung that looks at the images themselves and can be fitted to this data.
+    """The rungs to climb. By default glass boxes first, then the black ones; ``images`` and
+    ``crystals`` stand for every rung that looks at these themselves and can be fitted to this data.
 
     Raises
     ------
     UsageError : an unknown rung, or one that does not do this task or needs what is not there.
     InputError : a rung that cannot look at such images.
     """
-    usual = TABLE_LADDER if data.images is None else IMAGE_LADDER
     found: list[str] = []
-    for name in usual if ladder is None else ladder:
-        found += _image_rungs(data) if name == EVERY_IMAGE_RUNG else [name]
+    for name in _usual(data) if ladder is None else ladder:
+        found += _every_rung(data, name) if name in EVERY_RUNG else [name]
     check_ladder(tuple(found), data)
     return tuple(found)
 
 
-def _image_rungs(data: Dataset) -> list[str]:
+def _usual(data: Dataset) -> tuple[str, ...]:
     from iceframe.scale.rung import RUNGS
 
-    if data.images is None:
-        raise UsageError("The ladder 'images' needs images, and this data set has none.")
+    if data.images is not None:
+        return IMAGE_LADDER
+    if data.crystals is None:
+        return TABLE_LADDER
+    return tuple(n for n in CRYSTAL_LADDER if (data.task or "regression") in RUNGS[n].tasks)
+
+
+def _every_rung(data: Dataset, asked: str) -> list[str]:
+    from iceframe.scale.rung import RUNGS
+
+    if (data.images if asked == "images" else data.crystals) is None:
+        raise UsageError(f"The ladder '{asked}' needs {asked}, and this data set has none.")
     found = []
     for name, rung in RUNGS.items():
-        if rung.input == "image" and (data.task or "regression") in rung.tasks:
+        if rung.input == EVERY_RUNG[asked] and (data.task or "regression") in rung.tasks:
             with suppress(InputError):
-                rung.check_images(data.images)
+                if data.images is not None:
+                    rung.check_images(data.images)
                 found.append(name)
     return found
 

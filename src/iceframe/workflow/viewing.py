@@ -72,11 +72,11 @@ def trust_in(
     ``usual``: explained by the explainer that the run measured. Of another one the run's evidence
     says nothing, and a glass box is then not read but looked at from outside.
     """
-    evidence = run.evidence
+    evidence, kind = run.evidence, RUNGS[rung]
     mine = evidence[(evidence["rung"] == rung) & (evidence["axis"] == "transparency") & usual]
     scores = {str(m): float(v) for m, v in zip(mine["metric"], mine["value"], strict=True)}
     scores |= dict(of_sample or {})
-    belief = believe(scores, exact=usual and RUNGS[rung].glass_box)
+    belief = believe(scores, exact=usual and kind.glass_box and kind.input == "table")
     return Trust(belief.of_model, belief.of_material, belief.sentence, scores)
 
 

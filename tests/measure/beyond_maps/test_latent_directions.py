@@ -10,8 +10,8 @@ from iceframe.core.errors import InputError, UsageError
 from iceframe.measure.beyond_maps.latent_directions import latent_directions
 from iceframe.measure.image_model import ImageModel
 from iceframe.physics import generate
-from iceframe.scale.descriptor import ImageFormat
 from iceframe.scale.encoder import ENCODERS, Encoder
+from iceframe.scale.image_format import ImageFormat
 
 GRIDS = pytest.mark.parametrize("grid", [(6, 5), (4, 3, 5)], ids=["2-D", "3-D"])
 

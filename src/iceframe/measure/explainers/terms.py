@@ -9,7 +9,7 @@ import numpy as np
 from iceframe.measure.explainer import (
     EXPLAINERS,
     Attributions,
-    TableExplainer,
+    Explainer,
     explained_codes,
     picked,
     relative_gap,
@@ -24,7 +24,7 @@ PROBABILITY_FLOOR = 1e-300  # keeps log-odds finite
 
 
 @EXPLAINERS.register("terms")
-class Terms(TableExplainer):
+class Terms(Explainer):
     """Exact terms of an additive model less their mean over the background.
 
     For an additive model this *is* the interventional Shapley value (Štrumbelj & Kononenko 2014,
@@ -35,7 +35,14 @@ class Terms(TableExplainer):
     title = "exact terms"
     summary = "the terms of a glass box, against their mean"
     reference = "the model itself"
+    input = "table"
     needs = "glass box"
+
+    def refusal(self, fitted: Fitted) -> str:
+        # A glass box may look at anything.
+        if fitted.rung.glass_box:
+            return ""
+        return f"it reads glass boxes, and '{fitted.rung.name}' is none"
 
     def _explain(
         self,
@@ -63,7 +70,7 @@ class Terms(TableExplainer):
         mean = reference.mean(0)
         baseline = np.full(len(prediction), mean) if mean.ndim == 0 else mean[codes]
         gap = relative_gap(centred.sum(1), prediction, baseline)
-        names = tuple(inputs.table.names)
         return Attributions(
-            self.title, centred, prediction, baseline, gap, codes, names, reference=self.reference
-        )
+            self.title, centred, prediction, baseline, gap, codes, fitted.term_names(),
+            reference=self.reference,
+        )  # fmt: skip

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iceframe.scale.descriptor import ImageFormat
 from iceframe.scale.descriptors._components import positions
 from iceframe.scale.descriptors._orientations import (
     angular_distance,
     disorientation,
     quaternions,
 )
+from iceframe.scale.image_format import ImageFormat
 
 SAME_CRYSTAL = 5.0
 """Degrees up to which adjacent pixels are one cubic crystal."""

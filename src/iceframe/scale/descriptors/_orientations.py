@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from iceframe.core.errors import InputError
-from iceframe.scale.descriptor import ImageFormat
+from iceframe.scale.image_format import ImageFormat
 
 NORM_TOLERANCE = 1e-2
 """How far the norm of a quaternion may lie from 1: above what float16 and interpolation leave."""

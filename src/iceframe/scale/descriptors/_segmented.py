@@ -13,7 +13,8 @@ import numpy as np
 
 from iceframe.core.errors import InputError
 from iceframe.scale.blocks import Block
-from iceframe.scale.descriptor import ImageDescriptor, ImageFormat
+from iceframe.scale.descriptor import ImageDescriptor
+from iceframe.scale.image_format import ImageFormat
 
 
 class SegmentedDescriptor(ImageDescriptor):

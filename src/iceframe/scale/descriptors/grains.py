@@ -42,13 +42,13 @@ from iceframe.scale.descriptor import (
     DESCRIPTORS,
     Feature,
     ImageDescriptor,
-    ImageFormat,
     refuse_unmasked,
 )
 from iceframe.scale.descriptors._grains import Grains, contacts, grains
 from iceframe.scale.descriptors._orientations import check_channels
 from iceframe.scale.descriptors._segmented import quotient
 from iceframe.scale.descriptors.minkowski import PLANE_WEIGHTS, SPACE_WEIGHTS
+from iceframe.scale.image_format import ImageFormat
 
 PERCENTILES = (10, 50, 90)
 

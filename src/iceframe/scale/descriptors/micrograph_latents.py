@@ -23,9 +23,9 @@ from iceframe.scale.descriptor import (
     DESCRIPTORS,
     Feature,
     ImageDescriptor,
-    ImageFormat,
     refuse_unmasked,
 )
+from iceframe.scale.image_format import ImageFormat
 
 if TYPE_CHECKING:
     from iceframe.scale.encoders.micrographs import Micrographs

@@ -45,7 +45,6 @@ from iceframe.scale.descriptor import (
     DESCRIPTORS,
     Feature,
     ImageDescriptor,
-    ImageFormat,
     refuse_unmasked,
 )
 from iceframe.scale.descriptors._orientations import (
@@ -55,6 +54,7 @@ from iceframe.scale.descriptors._orientations import (
     quaternions,
 )
 from iceframe.scale.descriptors._segmented import quotient
+from iceframe.scale.image_format import ImageFormat
 
 BOUNDARY = {"cubic": 5.0, "angle": 0.01, "factor": 1e-5}
 """Least difference across a boundary: degrees, share of the period, orientation factor."""

@@ -16,7 +16,6 @@ import numpy as np
 
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.seeds import derive_seed
-from iceframe.scale.descriptor import PIXELS_PER_BATCH, ImageFormat
 from iceframe.scale.encoder import (
     Encoder,
     Fields,
@@ -26,6 +25,7 @@ from iceframe.scale.encoder import (
     check_format,
     format_to_fit,
 )
+from iceframe.scale.image_format import PIXELS_PER_BATCH, ImageFormat
 
 if TYPE_CHECKING:
     import torch

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from iceframe.core.dataset import ImageSource
-    from iceframe.scale.descriptor import ImageFormat
     from iceframe.scale.encoder_networks import Shape, Variational
+    from iceframe.scale.image_format import ImageFormat
     from iceframe.scale.training import Loss
 
 NOISE = 0.1

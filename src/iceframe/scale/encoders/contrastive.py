@@ -27,8 +27,8 @@ from iceframe.scale.encoders._network import NetworkEncoder
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from iceframe.scale.descriptor import ImageFormat
     from iceframe.scale.encoder_networks import Shape
+    from iceframe.scale.image_format import ImageFormat
     from iceframe.scale.training import Loss
 
 # Weights of the three terms, and the number that keeps a root's slope finite: as in the paper.

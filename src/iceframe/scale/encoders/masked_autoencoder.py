@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from iceframe.core.dataset import ImageSource
     from iceframe.core.values import Representation
-    from iceframe.scale.descriptor import ImageFormat
     from iceframe.scale.encoder_networks import Shape
+    from iceframe.scale.image_format import ImageFormat
     from iceframe.scale.masked_network import Painted
     from iceframe.scale.training import Loss
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from iceframe.core.dataset import ImageSource
     from iceframe.core.values import Representation
-    from iceframe.scale.descriptor import ImageFormat
+    from iceframe.scale.image_format import ImageFormat
     from iceframe.scale.micrograph_network import MicrographNetwork
 
 LEAST_SIDE = 32
@@ -103,7 +103,7 @@ class Micrographs(Encoder):
         InputError : volumes, images below 32 pixels a side, or no image at all.
         UsageError : factors, which are not used, or a setting out of range.
         """
-        from iceframe.scale.descriptor import ImageFormat
+        from iceframe.scale.image_format import ImageFormat
 
         vars(self).pop("format_", None)  # a fit that fails leaves nothing half fitted
         if factors is not None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from iceframe.scale.log_odds import against_others, binary_scores
-from iceframe.scale.preprocessing import chosen_columns, select, selected, spread
+from iceframe.scale.preprocessing import chosen_columns, screened, screening, select, spread
 from iceframe.scale.rung import RUNGS, Context, Rung
 
 BAGS = 8
@@ -26,7 +26,6 @@ BINS, PAIR_BINS = 64, 16  # pair tables cost the square of their bins
 PAIRS = 30  # of features, the strongest first
 MOST_COLUMNS = 25
 LEAF = 3  # samples
-SCREENING_TREES = 100
 
 
 @RUNGS.register("ebm")
@@ -69,13 +68,18 @@ class EBMRung(Rung):
             n_jobs=1,
             random_state=context.seed,
         )
-        screen = _screen(n_columns, context) if n_columns < len(columns) else "passthrough"
-        return Pipeline([("select", select(columns)), ("screen", screen), ("model", model)])
+        return Pipeline(
+            [
+                ("select", select(columns)),
+                ("screen", screening(n_columns, len(columns), context)),
+                ("model", model),
+            ]
+        )
 
     def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray:
         """Contributions of single features; a pair's is split equally between its two features."""
         model = estimator["model"]
-        columns = _columns(estimator)
+        columns = screened(estimator)
         by_term = _scores(model, estimator[:-1].transform(x), context)
         by_column = np.zeros((len(x), len(columns), *by_term.shape[2:]))
         for position, members in enumerate(model.term_features_):
@@ -86,7 +90,7 @@ class EBMRung(Rung):
     def describe(self, estimator: Any, context: Context) -> list[dict[str, Any]]:
         """Mean absolute contribution of each term, largest first; single features with a curve."""
         model = estimator["model"]
-        names = [context.feature_names[column] for column in _columns(estimator)]
+        names = [context.feature_names[column] for column in screened(estimator)]
         importance = np.asarray(model.term_importances())
         rows = []
         for position in np.argsort(-importance, kind="stable"):
@@ -111,22 +115,6 @@ def _pairs(settings: Mapping[str, Any], n_columns: int, context: Context) -> int
     if context.n_classes > 2:
         return 0
     return min(int(settings.get("pairs", PAIRS)), n_columns * (n_columns - 1) // 2)
-
-
-def _screen(n_columns: int, context: Context) -> Any:
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-    from sklearn.feature_selection import SelectFromModel
-
-    kind = ExtraTreesRegressor if context.task == "regression" else ExtraTreesClassifier
-    trees = kind(n_estimators=SCREENING_TREES, random_state=context.seed, n_jobs=1)
-    return SelectFromModel(trees, threshold=-np.inf, max_features=n_columns)
-
-
-def _columns(estimator: Any) -> tuple[int, ...]:
-    columns = np.array(selected(estimator))
-    if estimator["screen"] != "passthrough":
-        columns = columns[estimator["screen"].get_support()]
-    return tuple(int(column) for column in columns)
 
 
 def _scores(model: Any, x: np.ndarray, context: Context) -> np.ndarray:

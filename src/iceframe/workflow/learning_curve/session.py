@@ -216,6 +216,8 @@ def _prepare(
             symmetries=tuple(data.recipe.get("symmetries", ())),
             device=prepare.device_of(settings.device),
             seed=settings.seed,
+            target=data.target or "",
+            target_unit=data.units.get(data.target or "", ""),
         ),
         pools.subsets(settings.sizes),
         None,

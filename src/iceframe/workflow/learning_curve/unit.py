@@ -55,6 +55,8 @@ def measure_size(unit: Unit, work: Workload, staged: Path, base: Path | None) ->
             symmetries=work.context.symmetries,
             device=work.context.device,
             seed=derive_seed(work.settings.seed, unit.rung, unit.kind, unit.part),
+            target=work.context.target,
+            target_unit=work.context.target_unit,
         )
         settings, untuned = _tuned(rung, train, context, work, fold.train)
         fitted = fit(rung, settings, train, work.y[fold.train], context)
