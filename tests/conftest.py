@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 # Small inputs run fastest on one thread each; set before NumPy and torch load their libraries.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+# What tests compute again is no business of the user's cache; worker processes share one.
+os.environ.setdefault("ICEFRAME_CACHE", tempfile.mkdtemp(prefix="iceframe-cache-"))
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402

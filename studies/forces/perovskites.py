@@ -1,9 +1,10 @@
 """A network that knows only heats of formation of ideal perovskites: what does it say of forces?
 
-Trained on energies of the perov5 structures (all cubic and at rest); held-out structures are then
-rattled, and its forces and the change of its energy are compared with CHGNet's, a potential that
-was trained on forces (Deng et al. 2023, doi:10.1038/s42256-023-00716-3). The data are Castelli et
-al. 2012, doi:10.1039/c2ee22341d, by way of CDVAE. Without them this part is left out.
+Trained on energies of the perov5 structures (all cubic, sites at ideal places); held-out structures
+are then rattled, and its forces and the change of its energy are compared with CHGNet's, a
+potential that was trained on forces (Deng et al. 2023, doi:10.1038/s42256-023-00716-3). The data
+are Castelli et al. 2012, doi:10.1039/c2ee22341d, by way of CDVAE. Without them this part is left
+out.
 """
 
 from __future__ import annotations

@@ -115,6 +115,19 @@ class TestTarget:
         assert (finding.code, finding.severity) == ("target-outliers", severity)
         assert finding.samples == ("s9",)
 
+    def test_many_zeros_beside_values_that_vary(self, seed: int) -> None:
+        table = table_of(seed=seed)
+        table["y"] = (table["y"] - 1).clip(lower=0)  # as band gaps: none below an edge
+        finding = only(dataset(table))
+        assert (finding.code, finding.severity) == ("target-zeros", "note")
+        assert finding.value == pytest.approx((table["y"] == 0).mean())
+        assert "hurdle_ebm" in finding.remedy
+
+    def test_a_count_that_may_be_zero_is_no_such_case(self, seed: int) -> None:
+        table = table_of(seed=seed)
+        table["y"] = (table["y"] > 0).astype(float) * 3 + (table["a"] > 0)
+        assert not {f.code for f in check(dataset(table)).findings} & {"target-zeros"}
+
     def test_rare_class(self, seed: int) -> None:
         table = table_of("classification", seed)
         table["y"] = ["rare"] * 12 + ["common"] * 188

@@ -108,11 +108,13 @@ def test_a_sum_grows_with_the_cell(some, target) -> None:
     predicted = model.predict(some)
     assert np.allclose(model.predict(doubled(some, None)), 2 * predicted, rtol=1e-5)
     assert np.corrcoef(predicted, target)[0, 1] > 0.5
-    assert np.allclose(np.add.reduceat(model.sites(some), some.offsets[:-1]), predicted)
+    assert np.allclose(
+        np.add.reduceat(model.site_contributions(some), some.offsets[:-1]), predicted
+    )
 
 
 def test_what_sites_add_is_the_prediction(fitted, some) -> None:
-    sites = fitted.sites(some)
+    sites = fitted.site_contributions(some)
     assert sites.shape == some.numbers.shape
     mean = np.add.reduceat(sites, some.offsets[:-1]) / some.sizes
     assert np.allclose(mean, fitted.predict(some), atol=1e-5)

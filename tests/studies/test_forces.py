@@ -69,7 +69,7 @@ def test_perovskites_are_compared_with_a_foundation_model(shared_data, tmp_path)
     (piece,) = perovskites.pieces(small)
     piece.make()
     found = pd.read_json(piece.done, typ="series")
-    assert found["rms force at rest, CHGNet"] < 0.2  # ideal sites: forces vanish by symmetry
+    assert found["rms force at rest, CHGNet"] < 0.2  # near rest but for mixed anions
     assert found["mean energy change, CHGNet at 0.1 Å"] > 0
     assert np.isfinite(found).all()
 

@@ -260,7 +260,7 @@ class CrystalRegressor(RegressorMixin, _CrystalEnsemble):
         """Predictions ``(n,)``."""
         return self.members_predict(X).mean(axis=0)
 
-    def sites(self, X: Crystals) -> np.ndarray:
+    def site_contributions(self, X: Crystals) -> np.ndarray:
         """What each site adds ``(m,)``, in the target's unit: the prediction is the mean (or, with
         ``pool="sum"``, the sum) over the sites of a crystal."""
         standard = self._sites_of_members(X)[:, :, 0].mean(dim=0).numpy()

@@ -18,6 +18,8 @@ UNBALANCED = 10.0
 RARE = 10
 WILD = 15.0
 """Robust deviations beyond which a value is more likely wrong than rare."""
+ZEROS, FEWEST = 0.05, 10
+"""Share of exact zeros, and number of them and of other values, from which zero is a case apart."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -35,7 +37,7 @@ def examine(
     known = y[np.isfinite(y)]
     if not len(known):
         return findings, {}
-    return findings + _outlying(data, y), {"target": summary(known)}
+    return findings + _outlying(data, y) + _zeros(known), {"target": summary(known)}
 
 
 def summary(y: np.ndarray) -> dict[str, Any]:
@@ -120,5 +122,24 @@ def _outlying(data: Dataset, y: np.ndarray) -> list[Finding]:
             "run iceframe check again",
             tuple(str(data.ids[i]) for i in order[:20]),
             float(distance.max()),
+        )
+    ]
+
+
+def _zeros(y: np.ndarray) -> list[Finding]:
+    """Zeros that stand for "none", as most band gaps of metals do, beside values that vary."""
+    zero = y == 0
+    share = float(zero.mean())
+    if share < ZEROS or zero.sum() < FEWEST or len(np.unique(y[~zero])) < FEWEST:
+        return []
+    return [
+        Finding(
+            "target-zeros",
+            "note",
+            f"Targets that are exactly zero: {share:.0%}",
+            "One regression answers between zero and the rest.",
+            "add hurdle_ebm or hurdle_trees to --ladder: they predict first whether the target is "
+            "zero, then how much",
+            value=share,
         )
     ]

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @EXPLAINERS.register("site_contributions")
 class SiteContributions(CrystalExplainer):
-    """The model's own terms: ``f = ⟨c_s⟩`` over the sites ``s`` of a crystal. The value of an
+    """The model's own terms: ``f = ⟨c_s⟩`` over the ``n`` sites ``s`` of a crystal. The value of an
     element is ``Σ (c_s − f₀) / n`` over its sites, with ``f₀`` the mean answer for the background;
-    they add up to ``f − f₀``.
+    they add up to ``f − f₀``. Where the answer is a sum over sites: ``Σ (c_s − f₀/n)``.
 
     Trap: how a network shares its answer among sites is its own choice: another split would give
     the same answers.
@@ -40,8 +40,6 @@ class SiteContributions(CrystalExplainer):
         refused = super().refusal(fitted)
         if not refused and not hasattr(fitted.estimator, "site_contributions"):
             return f"the answers of '{fitted.rung.name}' are no mean over sites"
-        if not refused and fitted.context.task != "regression":
-            return "it explains numbers, and this model names classes"
         return refused
 
     def _explain(
@@ -61,7 +59,9 @@ class SiteContributions(CrystalExplainer):
         sites = np.asarray(fitted.estimator.site_contributions(crystals), float)
         owners = crystals.owners
         values = np.where(players.present, 0.0, np.nan)
-        share = (sites - baseline[owners]) / crystals.sizes[owners]
+        weight = 1 / crystals.sizes[owners]
+        pooled = sites if fitted.estimator.pool == "sum" else sites * weight
+        share = pooled - baseline[owners] * weight
         np.add.at(values, (owners, players.place), share)
         gap = relative_gap(np.nansum(values, axis=1), prediction, baseline)
         return Attributions(
