@@ -106,9 +106,9 @@ def test_grey_images_in_memory(rng: np.random.Generator) -> None:
 def test_a_stopped_description_goes_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from iceframe.scale import descriptor
+    from iceframe.scale import image_format
 
-    monkeypatch.setattr(descriptor, "PIXELS_PER_BATCH", 2 * 24 * 28)
+    monkeypatch.setattr(image_format, "PIXELS_PER_BATCH", 2 * 24 * 28)
     out, done = tmp_path / "t.csv", []
     real = module.describe_images
 
