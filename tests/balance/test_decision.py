@@ -78,6 +78,15 @@ def test_without_a_rope_two_per_cent_of_the_dummy_counts_as_equal():
     assert choose(EBM + TREES, rope=None).rung == "extra_trees"  # 2 % of 81 MPa is 1.6 MPa
 
 
+def test_a_large_repeat_error_counts_up_to_a_tenth_of_the_loss_of_the_mean():
+    wide = choose(LADDER, rope=500.0)  # more than the mean's own loss, 229 MPa
+    assert wide == choose(LADDER, rope=90.0)
+    assert wide.rung != "mean"
+    assert any("10 % of the loss of `mean` (repeat error is larger)" in r for r in wide.reasons)
+    assert not any("is larger" in r for r in choose(LADDER, rope=22.0).reasons)
+    assert choose(EBM + TREES, rope=500.0).rung == "ebm"  # nothing to measure it by
+
+
 def test_every_other_rung_gets_a_sentence():
     result = choose(LADDER)
     for name in ("mean", "ridge", "extra_trees"):

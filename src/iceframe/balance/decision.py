@@ -38,6 +38,7 @@ COVERAGE_MARGIN = 0.05  # how far below its level a coverage may lie
 PF_STAR_ROPE = 0.05  # on a scale from 0 (best model-free map) to 1 (the solver's own)
 DUMMY = "mean"
 DEFAULT_ROPE_SHARE = 0.02  # of the dummy's loss
+MOST_ROPE_SHARE = 0.1  # of the dummy's loss: one measurement's error is not that of a mean loss
 WEIGHTS = tuple(round(0.25 + 0.05 * i, 2) for i in range(11))
 
 
@@ -63,7 +64,8 @@ def decide(
     loss : metric to compare by; default ``mae``, or ``balanced_accuracy`` for a classification. Of
         a metric where higher is better, 1 − value is the loss.
     rope : difference of losses that does not matter, in the unit of the loss: the repeat error of
-        experiment or solver (``rope_source`` names it). ``None``: 2 % of the loss of ``mean``.
+        experiment or solver (``rope_source`` names it), of which at most 10 % of the loss of
+        ``mean`` counts. ``None``: 2 % of the loss of ``mean``.
     n_train, n_test : (mean) numbers of samples in the two parts of a fold.
     floors : limits by metric, upper where lower is better and lower otherwise, and ``max_error``
         (the loss), ``max_seconds``, ``min_transparency`` (PF*, else faithfulness).
@@ -112,10 +114,9 @@ def _rule(
     unit = next((r.unit for r in rows if r.unit), "")
     if higher_is_better(rows, loss):
         unit = "points"
-    because = f"that {source} explains"
+    known = [c for c in candidates if np.isfinite(c.loss)]
+    dummy = next((c for c in known if c.name == DUMMY), None)
     if rope is None:
-        known = [c for c in candidates if np.isfinite(c.loss)]
-        dummy = next((c for c in known if c.name == DUMMY), None)
         dummy = dummy or max(known, key=lambda c: c.loss, default=None)
         rope = DEFAULT_ROPE_SHARE * dummy.loss if dummy else 0.0
         because = (
@@ -123,6 +124,14 @@ def _rule(
             if dummy
             else ""
         )
+    elif dummy is not None and rope > MOST_ROPE_SHARE * dummy.loss:
+        rope = MOST_ROPE_SHARE * dummy.loss
+        because = (
+            f"that count as equal, {MOST_ROPE_SHARE * 100:.0f} % of the loss of `{dummy.name}` "
+            f"({source} is larger)"
+        )
+    else:
+        because = f"that {source} explains"
     return Rule(loss, unit, float(rope), because, n_train, n_test, level)
 
 
