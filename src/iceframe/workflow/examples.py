@@ -55,11 +55,16 @@ def as_row(example: Example) -> dict[str, Any]:
 
 
 def amounts(crystals: Crystals, symbols: tuple[str, ...]) -> np.ndarray:
-    """Atomic fraction of each element in the first crystal ``(len(symbols),)``."""
+    """Atomic fraction of each element in the first crystal ``(len(symbols),)``; NaN of what is no
+    element, as the terms of a glass box may be."""
     from pymatgen.core import Element
 
     numbers = crystals.take([0]).numbers
-    return np.array([np.mean(numbers == Element(symbol).Z) for symbol in symbols])
+    found = [
+        np.mean(numbers == Element(symbol).Z) if Element.is_valid_symbol(symbol) else np.nan
+        for symbol in symbols
+    ]
+    return np.array(found, float)
 
 
 def _largest(

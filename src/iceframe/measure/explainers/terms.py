@@ -39,8 +39,8 @@ class Terms(Explainer):
     needs = "glass box"
 
     def refusal(self, fitted: Fitted) -> str:
-        # A glass box may look at anything.
-        if fitted.rung.glass_box:
+        # A glass box may look at a table or at crystals.
+        if fitted.rung.glass_box and fitted.rung.input != "image":
             return ""
         return f"it reads glass boxes, and '{fitted.rung.name}' is none"
 
