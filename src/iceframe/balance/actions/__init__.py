@@ -1,0 +1,1 @@
+"""The actions, one file each: a module here registers itself in ``ACTIONS`` when it is imported."""
