@@ -27,8 +27,8 @@ import pandas as pd
 from iceframe.core.crystals import Crystals
 from iceframe.core.dataset import Dataset
 from iceframe.ingest.crystals import structures
+from iceframe.physics.neighbours import nearest_neighbours, neighbour_list
 from iceframe.scale.descriptor import DESCRIPTORS
-from iceframe.scale.neighbours import nearest_neighbours, neighbour_list
 
 CUTOFF, NEAREST = 8.0, 12
 DESCRIBED = ("symmetry", "packing", "coordination", "radial_distribution")

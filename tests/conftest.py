@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from collections.abc import Callable
@@ -11,8 +12,12 @@ from typing import Any
 # Small inputs run fastest on one thread each; set before NumPy and torch load their libraries.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
-# What tests compute again is no business of the user's cache; worker processes share one.
-os.environ.setdefault("ICEFRAME_CACHE", tempfile.mkdtemp(prefix="iceframe-cache-"))
+# What tests compute again is no business of the user's cache. Worker processes inherit the name,
+# and the process that made the folder removes it.
+if "ICEFRAME_CACHE" not in os.environ:
+    _cache = tempfile.TemporaryDirectory(prefix="iceframe-cache-", ignore_cleanup_errors=True)
+    atexit.register(_cache.cleanup)
+    os.environ["ICEFRAME_CACHE"] = _cache.name
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402

@@ -13,8 +13,8 @@ import numpy as np
 
 from iceframe.core.crystals import Crystals
 from iceframe.core.seeds import generator
+from iceframe.physics.neighbours import neighbour_list
 from iceframe.physics.pair_potential import METALS, PairPotential
-from iceframe.scale.neighbours import neighbour_list
 
 NICKEL, ALUMINIUM = 28, 13
 VOLUMES = {NICKEL: 10.9, ALUMINIUM: 16.6}

@@ -45,7 +45,12 @@ def source() -> Path | None:
 
 
 def perovskites(path: Path) -> tuple[Crystals, np.ndarray]:
-    """The structures that are in matbench_perovskites, and their heat of formation in eV a cell."""
+    """The structures that are in matbench_perovskites, and their heat of formation in eV a cell.
+
+    The file's ``heat_all`` is that task's target, to the last digit, and an energy an atom: where
+    two cells hold the same atoms, so that all references cancel, it differs by what CHGNet's energy
+    an atom differs by (docs/results.md).
+    """
     from pymatgen.core import Element, Lattice
 
     table = pd.read_csv(path)
@@ -61,7 +66,7 @@ def perovskites(path: Path) -> tuple[Crystals, np.ndarray]:
         fractional.reshape(-1, 3),
         tuple(table["mbid"]),
     )
-    return crystals, table["heat_ref"].to_numpy(float)
+    return crystals, table["heat_all"].to_numpy(float) * crystals.sizes
 
 
 def rattled(crystals: Crystals, spread: float, seed: int) -> Crystals:

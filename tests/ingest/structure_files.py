@@ -12,7 +12,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
-FORMATS = ("cif", "POSCAR", "extxyz", "json", "db")
+FORMATS = ("cif", "POSCAR", "extxyz", "json", "db", "ase.json")
 
 
 def salt() -> Structure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition, DummySpecies, Lattice, PeriodicSite, Structure
 
+from iceframe.core.crystals import Crystals
 from iceframe.core.errors import InputError
+from iceframe.ingest import close_atoms
 from iceframe.ingest.close_atoms import closest_pairs
 from iceframe.ingest.crystal_checks import Limits, accept, check_crystals
 from iceframe.ingest.crystals import pack, structures
 from iceframe.ingest.reader import Entry
+from iceframe.physics.neighbours import Neighbours, pieces
 
 from .structure_files import salt, skewed
 
@@ -58,7 +62,7 @@ def test_the_closest_pair_is_that_of_brute_force(seed: int, sites: int, shape: s
     structure = Structure(cell, ["Fe"] * sites, rng.uniform(-2, 2, (sites, 3)))
     expected = brute_force(structure)
     # With so wide a limit every cell has a pair that is too close, and the closest is found.
-    found = closest_pairs(pack([structure], ["a"]), fraction=1.2, block=7)
+    found = closest_pairs(pack([structure], ["a"]), fraction=1.2)
     if expected < 1.2 * 2 * 1.32:
         pair = found[0]
         assert pair.distance == pytest.approx(expected, abs=1e-9)
@@ -137,12 +141,32 @@ def test_cells_without_a_volume() -> None:
 
 
 def test_cells_far_longer_than_they_need_be() -> None:
-    """A simple cubic lattice by other vectors: the same crystal, and still searched exactly."""
-    skewed_cell = 3.0 * np.array([[1, 0, 0], [40, 1, 0], [0, 0, 1]])
-    pair = closest_pairs(pack([Structure(skewed_cell, ["Fe"], [[0, 0, 0]])], ["a"]), 1.2)[0]
-    assert pair.distance == pytest.approx(3.0)
-    extreme = 3.0 * np.array([[1, 0, 0], [90_000, 1, 0], [0, 0, 1]])
-    assert "too skewed" in refusal(Structure(extreme, ["Fe"], [[0, 0, 0]]))
+    """A simple cubic lattice by other vectors: the same crystal, and searched exactly."""
+    for times in (40, 90_000):
+        longer = 3.0 * np.array([[1, 0, 0], [times, 1, 0], [0, 0, 1]])
+        iron = Structure(longer, ["Fe"], [[0, 0, 0]])
+        assert closest_pairs(pack([iron], ["a"]), 1.2)[0].distance == pytest.approx(3.0)
+        assert len(accept(entries(iron)).crystals) == 1
+
+
+def test_a_cell_squeezed_to_nothing_is_searched_as_fast_as_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of its endless images those within the shortest lattice vector are looked at, no more."""
+    looked_at = []
+
+    def counted(crystals: Crystals, cutoff: np.ndarray) -> Iterator[Neighbours]:
+        for piece in pieces(crystals, cutoff):
+            looked_at.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(close_atoms, "pieces", counted)
+    squeezed = Structure(Lattice.cubic(0.02), ["Fe"] * 3, np.random.default_rng(0).random((3, 3)))
+    message = refusal(squeezed)
+    assert "Two atoms overlap" in message or "its own periodic image" in message
+    needle = Structure(Lattice.orthorhombic(0.01, 9, 9), ["Cs"], [[0, 0, 0]])
+    assert "0.01 Å apart" in refusal(needle)
+    assert sum(looked_at) < 13 * (3**2 + 1)  # spheres of one size touch 12 others
 
 
 def test_positions_that_are_no_numbers() -> None:

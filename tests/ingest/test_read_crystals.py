@@ -266,6 +266,29 @@ def test_labels_name_crystals_in_one_file(tmp_path: Path) -> None:
     assert data.table["composition"].tolist() == FORMULAS
 
 
+def test_json_files_that_a_table_names_are_looked_for_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in the folder where one happens to work; what is a table there is no crystal."""
+    there, elsewhere = tmp_path / "set", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.mkdir()
+    for i, structure in enumerate(cells()):
+        (there / f"{i}.json").write_text(json.dumps(structure.as_dict()))
+        (elsewhere / f"{i}.json").write_text('[{"gap": 1}]')
+    names = [f"{i}.json" for i in range(N)]
+    pd.DataFrame({"file": names, "gap": gaps()}).to_csv(there / "gaps.csv", index=False)
+    monkeypatch.chdir(elsewhere)
+    for source in (there, there / "gaps.csv"):
+        assert_halides(read(source, "gap"))
+    monkeypatch.chdir(there)
+    kinds = {"file": names, "composition": FORMULAS, "gap": gaps()}
+    pd.DataFrame(kinds).to_csv(elsewhere / "gaps.csv", index=False)
+    data = read(elsewhere / "gaps.csv", "gap")
+    assert data.crystals is None
+    assert data.layout == "table"
+
+
 def test_new_samples_are_read_with_the_recipe(folder: Path, tmp_path: Path) -> None:
     edit(folder, lambda labels: labels.drop(columns="temperature").assign(formula=FORMULAS))
     data = read(folder, "gap")

@@ -519,6 +519,7 @@ def test_json_of_other_kinds_is_left_to_the_table_reader(tmp_path: Path) -> None
         {"structure": {"0": plain}, "gap": {"0": 8.5}},  # a table with a column of structures
         {"columns": ["structure", "gap"], "data": [[plain, 8.5]]},
         {"lattice": [1, 2], "site": [3, 4]},
+        {"1": {"numbers": 3, "gap": 8.5}, "2": {"numbers": 4, "gap": 1.5}},  # pandas, by rows
         7,
     ]
     for i, value in enumerate(tables):
@@ -594,35 +595,38 @@ def test_bad_json_structures_are_refused(
 # --------------------------------------------------------------------------------- ASE databases
 
 
-def test_rows_and_their_values(tmp_path: Path) -> None:
-    path = tmp_path / "rows.db"
+@pytest.mark.parametrize("name", ["rows.db", "rows.json"])
+def test_rows_and_their_values(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
     with connect(path) as database:
         for i in range(3):
             atoms = AseAtomsAdaptor.get_atoms(skewed())
             database.write(atoms, gap=0.5 * i, label="run 7", stable=i > 0, data={"x": [1, 2]})
     before = path.read_bytes()
     entries = read(path)
-    assert [entry.name for entry in entries] == [f"rows.db#{i}" for i in range(3)]
+    assert [entry.name for entry in entries] == [f"{name}#{i}" for i in range(3)]
     for i, entry in enumerate(entries):
         assert entry.values == {"gap": 0.5 * i, "label": "run 7", "stable": i > 0}
         assert entry.structure is not None
         np.testing.assert_allclose(entry.structure.cart_coords, skewed().cart_coords, atol=1e-12)
     assert path.read_bytes() == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["rows.db"]
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".lock"] == [name]
 
 
-def test_an_energy_becomes_a_column(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["e.db", "e.json"])
+def test_an_energy_becomes_a_column(name: str, tmp_path: Path) -> None:
     from ase.calculators.singlepoint import SinglePointCalculator
 
     atoms = AseAtomsAdaptor.get_atoms(salt())
     atoms.calc = SinglePointCalculator(atoms, energy=-27.5)
-    with connect(tmp_path / "e.db") as database:
+    with connect(tmp_path / name) as database:
         database.write(atoms)
-    assert read(tmp_path / "e.db")[0].values == {"energy": -27.5}
+    assert read(tmp_path / name)[0].values == {"energy": -27.5}
 
 
-def test_rows_that_are_no_crystals_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "mixed.db"
+@pytest.mark.parametrize("name", ["mixed.db", "mixed.json"])
+def test_rows_that_are_no_crystals_are_named(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
     with connect(path) as database:
         database.write(AseAtomsAdaptor.get_atoms(salt()))
         database.write(Atoms("H2O", [[0, 0, 0], [0.8, 0.6, 0], [-0.8, 0.6, 0]]))
@@ -631,11 +635,83 @@ def test_rows_that_are_no_crystals_are_named(tmp_path: Path) -> None:
     entries = read(path)
     assert [entry.structure is None for entry in entries] == [False, True, True, True]
     told = [str(entry.fault) for entry in entries[1:]]
-    assert "mixed.db#1 (id 2)" in told[0]
+    assert f"{name}#1 (id 2)" in told[0]
     assert "no cell" in told[0]
     assert "all three directions" in told[1]
     assert "site 1 of 1" in told[2]
     assert len(accept(entries, drop_invalid=True).crystals) == 1
+
+
+def test_what_ase_reads_is_what_is_read_here(tmp_path: Path) -> None:
+    """Rows that were deleted leave gaps in the ids; old files have no ids and plain lists."""
+    path = tmp_path / "gaps.json"
+    with connect(path) as database:
+        for size in (1.0, 1.1, 1.2):
+            atoms = AseAtomsAdaptor.get_atoms(skewed())
+            atoms.set_cell(atoms.cell * size, scale_atoms=True)
+            database.write(atoms, size=size)
+        database.delete([2])
+        expected = [(row.id, row.size, row.volume) for row in database.select()]
+    entries = read(path)
+    found = [(e.values["size"], e.structure.volume) for e in entries if e.structure is not None]
+    np.testing.assert_allclose(found, [row[1:] for row in expected])
+    cell = salt().lattice.matrix.tolist()
+    numbers, positions = list(salt().atomic_numbers), salt().cart_coords.tolist()
+    plain = {"cell": cell, "numbers": numbers, "pbc": [True] * 3, "positions": positions}
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({"1": plain}))
+    assert spacing(read(old)[0]) == pytest.approx(2.82)
+    assert len(next(connect(old).select()).toatoms()) == len(salt())
+
+
+def test_objects_that_an_ase_file_names_are_not_made(tmp_path: Path) -> None:
+    path = write_structure(salt(), tmp_path, "ase.json")
+    value = json.loads(path.read_text())
+    for key in ("calculator_parameters", "constraints", "data"):
+        value["1"][key] = {"__ase_objtype__": "no such thing", "name": "antigravity"}
+    value["1"]["cell"]["__ase_objtype__"] = "antigravity"
+    path.write_text(json.dumps(value))
+    assert spacing(read(path)[0]) == pytest.approx(2.82)
+
+
+def test_long_data_before_the_atoms(tmp_path: Path) -> None:
+    """ASE sorts the keys: ``data`` stands before ``numbers`` and may be longer than the head."""
+    path = tmp_path / "long.json"
+    with connect(path) as database:
+        database.write(AseAtomsAdaptor.get_atoms(salt()), data={"dos": [0.125] * 100_000})
+    assert spacing(read(path)[0]) == pytest.approx(2.82)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("1", "numbers"), [11, 200] * 4, "site 2 of 8 (Z=200)"),
+        (("1", "numbers"), [11.5] * 8, "numbers of this row cannot be read"),
+        (("1", "numbers"), [10**30] * 8, "numbers of this row cannot be read"),
+        (("1", "numbers"), None, "numbers of this row cannot be read"),
+        (("1", "positions"), [[0, 0, 0]], "3 coordinates"),
+        (("1", "positions"), [["a"] * 3] * 8, "positions of this row cannot be read"),
+        (("1", "positions"), [[0, 0, float("nan")]] * 8, "site 1 of 8"),
+        (("1", "cell"), [[0, 0, 0]] * 3, "has no cell"),
+        (("1", "cell"), [[1, 0, 0], [0, 1, 0], [1, 1, 0]], "no usable cell"),
+        (("1", "pbc"), [True, True, False], "all three directions"),
+        (("1", "pbc"), None, "pbc of this row cannot be read"),
+        (("1", "key_value_pairs"), [1], "key-value pairs"),
+        (("ids",), [1.5], "ids of this database"),
+        (("ids",), [7], "not there"),
+        (("ids",), [], "no crystals"),
+    ],
+)
+def test_bad_rows_in_json_are_refused(
+    keys: tuple[str, ...], value: object, message: str, tmp_path: Path
+) -> None:
+    path = write_structure(salt(), tmp_path, "ase.json")
+    whole = json.loads(path.read_text())
+    part = whole
+    for key in keys[:-1]:
+        part = part[key]
+    part[keys[-1]] = value
+    assert message in refused(tmp_path, "b.json", json.dumps(whole))
 
 
 def test_databases_of_other_kinds_are_refused(tmp_path: Path) -> None:

@@ -190,6 +190,20 @@ def test_polymorphs_are_information() -> None:
     assert facts["elements"] == ["Li", "F", "Na", "Cl", "K", "Br", "Rb", "Cs"]
 
 
+def test_large_cells_are_told_with_what_they_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """15 cells of 128 sites: 1,920 sites, and 40 times as many with elements swapped."""
+    large = dataset([s.make_supercell(4, in_place=False) for s in cells()])
+    assert "large-cells" not in {f.code for f in check(large).findings}
+    monkeypatch.setattr("iceframe.ingest.audit.crystals.LONG", 100.0)
+    found = {f.code: f for f in check(large).findings}["large-cells"]
+    assert (found.value, found.severity) == (128.0, "note")
+    assert "128 sites on average" in found.title
+    assert "under a minute for these crystals" in found.evidence  # 1,920 × 2 ms
+    assert "3 minutes to explain" in found.evidence  # 154 s
+    assert set(found.samples) == set(large.ids)
+    assert "large-cells" not in {f.code for f in check(dataset(cells())).findings}
+
+
 def test_copies_across_official_folds_are_found() -> None:
     data = dataset([*cells(), *[s * (2, 1, 1) for s in cells()]], y=np.arange(30.0) % 15)
     found = {f.code: f for f in check(data, make_splits(data, "matbench")).findings}

@@ -11,7 +11,7 @@ from sklearn.model_selection import PredefinedSplit
 
 from iceframe.core.errors import InputError
 from iceframe.core.files import read_json, write_json
-from iceframe.measure.conformal import Conformal, calibrate, fold_parts
+from iceframe.measure.conformal import Conformal, LeftOut, calibrate, fold_parts
 from iceframe.scale.rung import Rung
 
 
@@ -125,17 +125,53 @@ def test_effort_sets_the_number_of_folds(rng, table, context, monkeypatch):
 
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
-def test_storage_round_trip(rng, tmp_path, task):
-    conformal = Conformal(task, 0.9, np.sort(rng.random(50)))
+@pytest.mark.parametrize("group", [None, np.arange(50) // 2, np.repeat(["a", "b"], 25)])
+def test_storage_round_trip(rng, tmp_path, task, group):
+    predicted = rng.random(50) if task == "regression" else rng.dirichlet(np.ones(3), 50)
+    left_out = LeftOut(rng.integers(0, 3, 50), predicted, np.arange(50) % 5, group)
+    conformal = Conformal(task, 0.9, np.sort(left_out.scores()), left_out)
     conformal.save(tmp_path / "c.json")
     again = Conformal.load(tmp_path / "c.json")
     assert (again.task, again.level) == (task, 0.9)
     np.testing.assert_array_equal(again.scores, conformal.scores)
+    for name, value in vars(left_out).items():
+        np.testing.assert_array_equal(getattr(again.left_out, name), value)
+
+
+def test_a_file_of_the_first_format_is_read(tmp_path):
+    body = {"format": 1, "task": "regression", "level": 0.9, "scores": [1.0, 2.0]}
+    write_json(tmp_path / "c.json", body)
+    again = Conformal.load(tmp_path / "c.json")
+    assert again.left_out is None
+    assert again.scores.tolist() == [1.0, 2.0]
+
+
+def test_left_out_answers_are_those_of_the_folds(rng, table, context):
+    x = rng.normal(size=(40, 2))
+    y = x[:, 0] + rng.normal(size=40)
+    groups = np.arange(40) // 2
+    kept = calibrate(LeastSquares(), {}, table(x), y, context(), groups=groups).left_out
+    for fold in range(5):
+        out = kept.fold == fold
+        model = LinearRegression().fit(x[~out], y[~out])
+        np.testing.assert_allclose(kept.residuals()[out], y[out] - model.predict(x[out]))
+        assert not set(groups[out]) & set(groups[~out])
+    np.testing.assert_array_equal(kept.truth, y)
+    np.testing.assert_array_equal(kept.group, groups)
 
 
 @pytest.mark.parametrize(
     "harm",
-    [{"format": 99}, {"level": 3}, {"scores": [2.0, 1.0]}, {"scores": "x"}, {"task": "ranking"}],
+    [
+        {"format": 99},
+        {"level": 3},
+        {"scores": [2.0, 1.0]},
+        {"scores": "x"},
+        {"task": "ranking"},
+        {"left_out": {}},
+        {"left_out": {"truth": [1.0], "predicted": [1.0], "fold": [0], "group": None}},
+        {"left_out": {"truth": [1.0] * 9, "predicted": [1.0] * 9, "fold": [0] * 9, "group": None}},
+    ],
 )
 def test_a_damaged_file_is_named(tmp_path, harm):
     path = tmp_path / "c.json"

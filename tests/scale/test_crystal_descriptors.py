@@ -13,10 +13,10 @@ from iceframe.core.crystals import Crystals
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
 from iceframe.core.values import Representation
+from iceframe.physics.neighbours import neighbour_list, shortest_distances
 from iceframe.scale.descriptor import DESCRIPTORS
 from iceframe.scale.descriptors import _crystal_symmetry
 from iceframe.scale.descriptors.radial_distribution import CUTOFF, RADII, SMOOTHING
-from iceframe.scale.neighbours import neighbour_list, shortest_distances
 
 from .crystal_cases import (
     DRAWINGS,

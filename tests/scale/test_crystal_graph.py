@@ -8,9 +8,9 @@ from hypothesis import given, settings
 
 from iceframe.core.crystals import Crystals
 from iceframe.core.errors import InputError
+from iceframe.physics.neighbours import nearest_neighbours, neighbour_list
 from iceframe.scale import crystal_graph as module
 from iceframe.scale.crystal_graph import CrystalGraphs, crystal_graphs
-from iceframe.scale.neighbours import nearest_neighbours, neighbour_list
 
 from .crystal_cases import (
     DRAWINGS,

@@ -16,7 +16,7 @@ from studies.forces.pieces import QUICK, VARIANTS, Study
 from studies.paradox.pieces import work_through
 
 from iceframe.core.crystals import Crystals
-from iceframe.scale.neighbours import neighbour_list
+from iceframe.physics.neighbours import neighbour_list
 
 
 def test_the_study_runs_answers_and_goes_on_where_it_stopped(tmp_path, monkeypatch) -> None:

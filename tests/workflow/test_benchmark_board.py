@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -173,86 +175,130 @@ def test_formulas_are_shared_however_they_are_written() -> None:
 
 # -- files to submit -------------------------------------------------------------------------------
 
-SCORES = {
-    "regression": {"mae", "rmse", "mape", "max_error"},
-    "classification": {"accuracy", "balanced_accuracy", "f1", "rocauc"},
-}
 KEYS = {
     "@module", "@class", "version", "benchmark_name", "user_metadata", "tasks", "datestamp", "hash",
 }  # fmt: skip
 
 
-def sorted_keys(value: Any) -> Any:
-    """Mappings in the order of their keys, as Matbench hashes them."""
-    if isinstance(value, dict):
-        return {key: sorted_keys(value[key]) for key in sorted(value)}
-    return value
+VERSION = "0.6"
+"""Of the package ``matbench`` whose rules these are: ``bench.py``, ``task.py``, ``util.py`` and
+``data_ops.py`` of materialsproject/matbench, as they were published."""
 
 
-def read_results(path: Path) -> dict[str, Any]:
-    """A minimal reader of Matbench's format: what its own one insists on."""
+def immutable(value: dict[str, Any]) -> dict[str, Any]:
+    """Keys in order, within mappings but not within lists, as Matbench hashes them."""
+    plain = {k: immutable(v) if isinstance(v, dict) else v for k, v in value.items()}
+    return dict(sorted(plain.items()))
+
+
+def official_folds(truth: pd.Series, task: str) -> Iterator[tuple[str, list[str]]]:
+    """The names of Matbench's folds and the ids tested in each."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    kind = KFold if task == "regression" else StratifiedKFold
+    folds = kind(5, shuffle=True, random_state=18012019).split(truth, truth)
+    for number, (_, test) in enumerate(folds):
+        yield f"fold_{number}", truth.index[test].tolist()
+
+
+def matbench_scores(truth: np.ndarray, told: np.ndarray, task: str) -> dict[str, float]:
+    """What Matbench computes of a fold, with scikit-learn as it does."""
+    from sklearn import metrics as m
+
+    if task == "regression":
+        counted = np.abs(truth) > 1e-5
+        relative = np.abs((truth - told)[counted] / truth[counted])
+        return {
+            "mae": m.mean_absolute_error(truth, told),
+            "rmse": math.sqrt(m.mean_squared_error(truth, told)),
+            "mape": relative.mean(),
+            "max_error": m.max_error(truth, told),
+        }
+    return {
+        "accuracy": m.accuracy_score(truth, told),
+        "balanced_accuracy": m.balanced_accuracy_score(truth, told),
+        "f1": m.f1_score(truth, told),
+        "rocauc": m.roc_auc_score(truth, told),
+    }
+
+
+def read_results(path: Path, truths: dict[str, pd.Series]) -> dict[str, Any]:
+    """A reader of Matbench's format that insists on what its own one does, and on its scores.
+
+    ``truths``: for each task the targets by id, in the order of the official file.
+    """
     with gzip.open(path, "rt", encoding="utf-8") as file:
         body = json.load(file)
     assert set(body) == KEYS
     digest = body.pop("hash")
-    assert digest == hashlib.sha256(json.dumps(sorted_keys(body)).encode()).hexdigest()
+    assert digest == hashlib.sha256(json.dumps(immutable(body)).encode("utf-8")).hexdigest()
     assert (body["@module"], body["@class"]) == ("matbench.bench", "MatbenchBenchmark")
+    assert body["version"] == VERSION
+    datetime.strptime(body["datestamp"], "%Y.%m.%d %H:%M.%S")
     for name, task in body["tasks"].items():
         assert set(task) == {"@module", "@class", "benchmark_name", "dataset_name", "results"}
+        assert (task["@module"], task["@class"]) == ("matbench.task", "MatbenchTask")
         assert task["dataset_name"] == name
         assert task["benchmark_name"] == body["benchmark_name"] == "matbench_v0.1"
-        known = TASKS[name.removeprefix("matbench_")]
-        allowed = (float,) if known.task == "regression" else (bool,)
-        assert list(task["results"]) == [f"fold_{k}" for k in range(5)]
-        tested = []
-        for fold in task["results"].values():
-            assert set(fold) == {"data", "parameters", "scores", "uncertainty"}
-            assert set(fold["scores"]) == SCORES[known.task]
-            assert all(isinstance(score, float) for score in fold["scores"].values())
-            assert all(type(value) in allowed for value in fold["data"].values())
-            assert isinstance(fold["parameters"], dict)
-            tested += fold["data"]
-        assert sorted(tested) == known.ids
+        known, truth = TASKS[name.removeprefix("matbench_")], truths[name]
+        folds = dict(official_folds(truth, known.task))
+        assert set(task["results"]) == set(folds)
+        for fold, ids in folds.items():
+            held = task["results"][fold]
+            assert {"data", "parameters", "scores"} <= set(held)
+            assert set(held) <= {"data", "parameters", "scores", "uncertainty"}
+            assert set(held["data"]) == set(ids)
+            for value in held["data"].values():
+                assert type(value) is float or (type(value) is bool and known.task != "regression")
+                assert math.isfinite(value)
+            assert held.get("uncertainty") is None
+            assert isinstance(held["parameters"], dict)
+            assert all(type(score) is float for score in held["scores"].values())
+            told = np.array([held["data"][i] for i in ids])
+            expected = matbench_scores(truth[ids].to_numpy(), told, known.task)
+            assert held["scores"] == pytest.approx(expected)
     return body
 
 
-def test_submissions_are_in_the_format_of_matbench(board: Board) -> None:
+@pytest.fixture(scope="module")
+def truths(files: Path) -> dict[str, pd.Series]:
+    steels = json.loads((files / "matbench_steels.json").read_text())["yield strength"]
+    with gzip.open(files / "matbench_glass.json.gz", "rt") as file:
+        glass = [row[1] for row in json.load(file)["data"]]
+    return {
+        "matbench_steels": pd.Series(list(steels.values()), matbench_ids("matbench_steels", N)),
+        "matbench_glass": pd.Series(glass, matbench_ids("matbench_glass", N)),
+    }
+
+
+def matbench_ids(dataset: str, samples: int) -> list[str]:
+    """Sample ids as Matbench makes them of a data set's name and rows."""
+    zeros = math.floor(math.log(samples, 10)) + 1
+    prefix = dataset.replace("matbench", "mb").replace("_", "-")
+    return [f"{prefix}-{row + 1:0{zeros}d}" for row in range(samples)]
+
+
+def test_sample_ids_are_those_of_matbench() -> None:
+    for task in TASKS.values():
+        assert task.ids == matbench_ids(task.dataset, task.samples)
+
+
+def test_submissions_are_in_the_format_of_matbench(
+    board: Board, truths: dict[str, pd.Series]
+) -> None:
     assert set(board.submissions) == {"mean", "nearest_neighbour", "ridge"}
     for rung in board.submissions:
-        body = read_results(board.folder / "submission" / rung / "results.json.gz")
-        assert set(body["tasks"]) == {"matbench_steels", "matbench_glass"}
+        body = read_results(board.folder / "submission" / rung / "results.json.gz", truths)
+        assert set(body["tasks"]) == set(truths)
 
 
-def test_submitted_folds_predictions_and_scores_are_those_of_the_run(
-    board: Board, files: Path
+def test_submitted_scores_are_those_of_the_board(
+    board: Board, truths: dict[str, pd.Series]
 ) -> None:
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import KFold
-
-    body = read_results(board.folder / "submission" / "ridge" / "results.json.gz")
+    body = read_results(board.folder / "submission" / "ridge" / "results.json.gz", truths)
     folds = body["tasks"]["matbench_steels"]["results"]
-    official = KFold(5, shuffle=True, random_state=18012019).split(range(N))
-    truth = json.loads((files / "matbench_steels.json").read_text())["yield strength"]
-    y = dict(zip(SMALL["steels"].ids, truth.values(), strict=True))
-    maes = []
-    for fold, (_, test) in zip(folds.values(), official, strict=True):
-        assert list(fold["data"]) == [SMALL["steels"].ids[i] for i in test]
-        error = np.array([value - y[name] for name, value in fold["data"].items()])
-        assert fold["scores"]["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
-        assert fold["scores"]["max_error"] == pytest.approx(np.abs(error).max())
-        relative = np.abs(error) / [y[name] for name in fold["data"]]
-        assert fold["scores"]["mape"] == pytest.approx(relative.mean())
-        maes.append(fold["scores"]["mae"])
     line = next(x for x in board.view.tasks[0].ours if x.name == "ridge")
-    assert maes == pytest.approx(line.folds)
-    with gzip.open(files / "matbench_glass.json.gz", "rt") as file:
-        rows = json.load(file)["data"]
-    classes = dict(zip(SMALL["glass"].ids, (row[1] for row in rows), strict=True))
-    for fold in body["tasks"]["matbench_glass"]["results"].values():
-        known = [classes[name] for name in fold["data"]]
-        assert fold["scores"]["rocauc"] == pytest.approx(
-            roc_auc_score(known, list(fold["data"].values()))
-        )
+    assert [folds[f"fold_{k}"]["scores"]["mae"] for k in range(5)] == pytest.approx(line.folds)
 
 
 def test_what_only_the_author_knows_is_left_open(board: Board) -> None:

@@ -32,7 +32,7 @@ class Proposal:
         to full agreement (transparency), of the complexity. Zero where it is not meant to help.
     seconds : what it may cost.
     why : a sentence with the numbers that speak for it.
-    by_user : only the user can carry it out (an experiment); the search records it and ends there.
+    by_user : only the user can carry it out (an experiment): it stands in the outcome.
     """
 
     action: str

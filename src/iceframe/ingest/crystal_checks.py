@@ -22,9 +22,10 @@ import numpy as np
 
 from iceframe.core.crystals import Crystals
 from iceframe.core.errors import InputError
-from iceframe.ingest.close_atoms import Pair, cells_to_search, closest_pairs
+from iceframe.ingest.close_atoms import Pair, closest_pairs
 from iceframe.ingest.crystals import pack
 from iceframe.ingest.reader import Entry
+from iceframe.physics.neighbours import VOLUME_TOLERANCE
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -34,7 +35,6 @@ _ROUNDING = 1e-3
 """Occupancies are often printed with three digits: 0.334 + 0.667."""
 _FARTHEST = 1e4
 """Fractional coordinates are of the order of 1; a larger one than this is a slip."""
-_MOST_CELLS = 10_000
 _GRAMS = 1.66053906892
 """One unified atomic mass unit in an Å³, in g/cm³ (CODATA 2022)."""
 
@@ -177,7 +177,6 @@ def _geometry_faults(
 ) -> dict[int, InputError]:
     faults = _cell_faults(crystals)
     faults |= _coordinate_faults(crystals, structures, faults)
-    faults |= _skew_faults(crystals, limits, faults)
     sound = np.array([i for i in range(len(crystals)) if i not in faults], int)
     left = crystals.take(sound)
     for at, pair in closest_pairs(left, limits.shortest, limits.least).items():
@@ -194,7 +193,7 @@ def _cell_faults(crystals: Crystals) -> dict[int, InputError]:
         volumes = crystals.volumes
         flatness = volumes / np.prod(lengths, axis=-1)
     bad = ~(np.isfinite(crystals.lattices).all((1, 2)) & np.isfinite(volumes))
-    bad |= ~(flatness > 1e-6) | ~(lengths > 1e-3).all(-1)
+    bad |= ~(flatness > 1e-6) | ~(volumes > VOLUME_TOLERANCE) | ~(lengths > 1e-3).all(-1)
     faults = {}
     for at in np.flatnonzero(bad):
         shown = "; ".join(" ".join(f"{x:.4g}" for x in row) for row in crystals.lattices[at])
@@ -225,25 +224,6 @@ def _coordinate_faults(
             allowed="finite numbers, as a rule between 0 and 1",
         )
     return faults
-
-
-def _skew_faults(
-    crystals: Crystals, limits: Limits, known: dict[int, InputError]
-) -> dict[int, InputError]:
-    """Cells so much longer than they need be that neighbours would be sought for ever."""
-    left = np.array([i for i in range(len(crystals)) if i not in known], int)
-    cells = cells_to_search(crystals.take(left), limits.shortest, limits.least)
-    return {
-        int(at): InputError(
-            "This cell is too flat or too skewed.",
-            where=crystals.names[at],
-            got=f"neighbours in {count:.2g} cells",
-            allowed=f"at most {_MOST_CELLS}",
-            hint="reduce it (in pymatgen: get_reduced_structure)",
-        )
-        for at, count in zip(left, cells, strict=True)
-        if count > _MOST_CELLS
-    }
 
 
 def _density_faults(crystals: Crystals, limits: Limits) -> dict[int, InputError]:

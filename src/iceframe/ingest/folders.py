@@ -106,7 +106,7 @@ def find(
         return _in_one_file(source)
     raw = read_table(source, encoding)
     found = found_in_table(raw, source.parent, drop)
-    column = file_column(raw.frame) if found.entries is None else None
+    column = file_column(raw.frame, source.parent) if found.entries is None else None
     if column is None:
         return found
     return _with_files(raw, column, source.parent, material_files(source.parent))
@@ -122,16 +122,23 @@ def found_in_table(raw: RawTable, root: Path, drop: Sequence[str]) -> Found:
     return Found(replace(raw, frame=left, notes=notes), root, entries=held.entries)
 
 
-def file_column(frame: pd.DataFrame) -> str | None:
-    """The column that names files: named like one, most values ending as such files do."""
-    images = suffixes(ImageReader)
+def file_column(frame: pd.DataFrame, root: Path) -> str | None:
+    """The column that names files: named like one, most values ending as such files do.
+
+    A JSON file may as well be a table, so that it counts where it is there (below ``root``) and
+    begins like crystals.
+    """
     for name in frame.columns:
         if compact(name) in FILE_NAMES | STRUCTURE_NAMES:
-            texts = frame[name].dropna().astype(str).str.lower().str.partition("#")[0]
-            ends = [t.endswith(images) or structure_reader(t) is not None for t in texts]
+            texts = frame[name].dropna().astype(str).str.strip().str.partition("#")[0]
+            ends = [bool(t) and _is_material(root / t.replace("\\", "/")) for t in texts]
             if ends and np.mean(ends) > 0.5:
                 return str(name)
     return None
+
+
+def _is_material(path: Path) -> bool:
+    return image_reader(path) is not None or structure_reader(path) is not None
 
 
 def images_under(folder: Path) -> list[Path]:
@@ -266,7 +273,7 @@ def _labels(folder: Path, target: str | None, encoding: str | None) -> tuple[Pat
             raw = read_table(path, encoding)
         except InputError:
             continue  # a readme.txt or a log beside the images
-        if file_column(raw.frame) is not None:
+        if file_column(raw.frame, folder) is not None:
             usable.append((path, raw))
     return usable[0] if len(usable) == 1 else None
 
@@ -286,7 +293,7 @@ def _from_labels(path: Path, raw: RawTable, folder: Path, files: list[Path]) -> 
     named = [name for name in columns if compact(name) in FILE_NAMES]
     named += [name for name in columns if compact(name) in STRUCTURE_NAMES]
     if named:
-        return _with_files(raw, file_column(raw.frame) or named[0], folder, files)
+        return _with_files(raw, file_column(raw.frame, folder) or named[0], folder, files)
     if len(files) == 1:
         # One stack, one row of labels a page: the rows name its pages in order.
         frame = raw.frame.copy()

@@ -183,9 +183,8 @@ def _claiming(path: Path, wanted: type[Reader]) -> Reader | None:
 
 def suffixes(kind: type[Reader]) -> tuple[str, ...]:
     """All suffixes that readers of one kind know, in order."""
-    return tuple(
-        s for _, entry in READERS.items() if issubclass(entry, kind) for s in entry.suffixes
-    )
+    kinds = [entry for _, entry in READERS.items() if issubclass(entry, kind)]
+    return tuple(dict.fromkeys(suffix for entry in kinds for suffix in entry.suffixes))
 
 
 def read_bytes(path: Path) -> bytes:

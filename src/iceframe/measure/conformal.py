@@ -23,7 +23,7 @@ tests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,18 +37,48 @@ from iceframe.core.values import Task
 if TYPE_CHECKING:
     from iceframe.scale.rung import Context, Inputs, Rung
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)  # 1 has no left-out answers
 FOLDS = {"light": 5, "medium": 5, "heavy": 3, "extreme": 3}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What the models of the folds answered for the training samples that they had not seen, in
+    the order of these samples.
+
+    ``truth`` ``(n,)``: targets or class codes; ``predicted``: ``(n,)`` values or ``(n, k)``
+    probabilities; ``fold`` ``(n,)``: which fold a sample was left out with; ``group`` ``(n,)``: of
+    samples that were left out together, or None. Enough for thresholds by group, range or class
+    (:mod:`iceframe.measure.uncertainty`).
+    """
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    fold: np.ndarray
+    group: np.ndarray | None = None
+
+    def residuals(self) -> np.ndarray:
+        """Signed ``y_i − f_{-k(i)}(x_i)`` ``(n,)`` of a regression."""
+        return np.asarray(self.truth - self.predicted)
+
+    def scores(self) -> np.ndarray:
+        """Scores ``(n,)`` in the order of the samples; see :class:`Conformal`."""
+        if self.predicted.ndim == 1:
+            return np.abs(self.residuals())
+        return np.asarray(1.0 - self.predicted[np.arange(len(self.truth)), self.truth.astype(int)])
 
 
 @dataclass(frozen=True)
 class Conformal:
     """Left-out ``scores`` ``(n,)`` of the training samples, ascending: absolute residuals in the
-    unit of the target, or one minus the probability of the true class."""
+    unit of the target, or one minus the probability of the true class; and the answers that they
+    come from, where these were kept."""
 
     task: Task
     level: float
     scores: np.ndarray
+    left_out: LeftOut | None = None
 
     def interval(
         self, predicted: np.ndarray, level: float | None = None
@@ -105,6 +135,7 @@ class Conformal:
             "task": self.task,
             "level": self.level,
             "scores": self.scores.tolist(),
+            "left_out": None if self.left_out is None else asdict(self.left_out),
         }
         write_json(path, body)
 
@@ -118,7 +149,7 @@ class Conformal:
         """
         record = read_json(path)
         try:
-            if record["format"] != FORMAT:
+            if record["format"] not in READABLE:
                 raise ValueError(f"format {record['format']}, this version reads {FORMAT}")
             task, level = record["task"], float(record["level"])
             if task not in ("regression", "classification") or not 0 < level < 1:
@@ -126,6 +157,7 @@ class Conformal:
             scores = np.asarray(record["scores"], float)
             if scores.ndim != 1 or len(scores) < 2 or np.any(np.diff(scores) < 0):
                 raise ValueError("the scores are not an ascending list")
+            left_out = _left_out(record.get("left_out"), scores)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 "The stored intervals are damaged or of another version.",
@@ -133,7 +165,23 @@ class Conformal:
                 got=f"{type(error).__name__}: {error}",
                 hint="restore the folder from a copy, or run again",
             ) from error
-        return cls(task, level, scores)
+        return cls(task, level, scores, left_out)
+
+
+def _left_out(record: Mapping[str, Any] | None, scores: np.ndarray) -> LeftOut | None:
+    if record is None:
+        return None
+    group = record["group"]
+    left_out = LeftOut(
+        np.asarray(record["truth"], float),
+        np.asarray(record["predicted"], float),
+        np.asarray(record["fold"], int),
+        None if group is None else np.asarray(group),
+    )
+    shapes = {len(v) for v in vars(left_out).values() if v is not None}
+    if shapes != {len(scores)} or not np.array_equal(np.sort(left_out.scores()), scores):
+        raise ValueError("the scores are not those of the left-out answers")
+    return left_out
 
 
 def threshold(scores: np.ndarray, level: float) -> float:
@@ -178,16 +226,15 @@ def calibrate(
         raise ValueError(f"level must lie in (0, 1), got {level}")
     if len(y) < 2:
         raise ValueError("calibration needs two samples or more")
-    scores = np.empty(len(y))
-    for test in fold_parts(y, context.task, folds or FOLDS[rung.effort], context.seed, groups):
+    classes = () if context.task == "regression" else (context.n_classes,)
+    predicted, fold = np.empty((len(y), *classes)), np.empty(len(y), int)
+    parts = fold_parts(y, context.task, folds or FOLDS[rung.effort], context.seed, groups)
+    for number, test in enumerate(parts):
         train = np.setdiff1d(np.arange(len(y)), test)
         fitted = fit(rung, settings, inputs.take(train), y[train], context)
-        predicted = fitted.predict(inputs.take(test))
-        if context.task == "regression":
-            scores[test] = np.abs(y[test] - predicted)
-        else:
-            scores[test] = 1.0 - predicted[np.arange(len(test)), y[test].astype(int)]
-    return Conformal(context.task, level, np.sort(scores))
+        predicted[test], fold[test] = fitted.predict(inputs.take(test)), number
+    left_out = LeftOut(y, predicted, fold, groups)
+    return Conformal(context.task, level, np.sort(left_out.scores()), left_out)
 
 
 def fold_parts(

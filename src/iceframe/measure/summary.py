@@ -26,6 +26,7 @@ from iceframe.measure import fidelity
 from iceframe.measure.complexity import Estimate, complexity_share, composite
 from iceframe.measure.fidelity import clopper_pearson
 from iceframe.measure.metrics import METRICS
+from iceframe.measure.uncertainty.held_out import calibration_estimates, shift_estimates
 
 CONFIDENCE = 0.95
 _MEDIANS = ("completeness_gap", "infidelity", "deletion", "insertion")
@@ -214,7 +215,8 @@ def fidelity_evidence(
     worst, value, low, high, size = fidelity.worst_group_coverage(inside, labels)
     note = f"{kind} {worst}" if worst is not None else "no group of ten samples or more"
     rows.append(_row(rung, "worst_group_coverage", value, low, high, (), size, "", seed, note))
-    return rows
+    found = calibration_estimates(predictions, task, classes, seed=seed)
+    return rows + [from_estimate(rung, m, e, n=e.replicates, seed=seed) for m, e in found.items()]
 
 
 def _regression_fold(part: pd.DataFrame) -> dict[str, float]:
@@ -223,6 +225,7 @@ def _regression_fold(part: pd.DataFrame) -> dict[str, float]:
         **fidelity.regression_scores(y, mean),
         "interval_score_90": fidelity.interval_score(y, low, high, 0.9),
         "augrc": fidelity.augrc(np.abs(y - mean), high - low),
+        **({"crps": float(part["crps"].mean())} if "crps" in part else {}),
     }
 
 
@@ -277,16 +280,18 @@ def physics_evidence(
     rung: str, found: Sequence[Mapping[str, Any]], *, seed: int = 0
 ) -> list[Evidence]:
     """Agreement with exact physics, pooled over folds: ``pf_star`` with its bootstrap interval,
-    and the two agreements that it is made of.
+    the two agreements that it is made of, and ``gradient_agreement``.
 
     ``found``: one mapping a fold with the fields of
-    :class:`~iceframe.measure.physical.agreement.PhysicalAgreement`, as lists.
+    :class:`~iceframe.measure.physical.agreement.PhysicalAgreement`, as lists, and
+    ``gradient_agreement``, one value a sample
+    (:mod:`~iceframe.measure.physical.gradient_agreement`).
     """
     from iceframe.measure.physical.agreement import PhysicalAgreement
 
     if not found:
         return []
-    names = [name for name in found[0] if name != "floors"]
+    names = [name for name in found[0] if name not in ("floors", "gradient_agreement")]
     pooled = PhysicalAgreement(
         **{name: np.concatenate([np.asarray(f[name], float) for f in found]) for name in names},
         floors={
@@ -301,13 +306,16 @@ def physics_evidence(
         _row(rung, "pf_star", pooled.star(), low, high, (), defined, "", seed, note),
         from_samples(rung, "explanation_vs_model", pooled.explanation_vs_model, seed=seed),
         from_samples(rung, "model_vs_physics", pooled.model_vs_physics, seed=seed),
+        *transparency_evidence(
+            rung, [{"gradient_agreement": fold["gradient_agreement"]} for fold in found], seed=seed
+        ),
     ]
 
 
 def shift_evidence(
     rung: str, clusters: Sequence[pd.DataFrame], task: Task, *, unit: str = "", seed: int = 0
 ) -> list[Evidence]:
-    """``leave_cluster_out``: the loss on each cluster that was left out whole.
+    """``leave_cluster_out``: the loss on each cluster that was left out whole; and the coverage.
 
     ``clusters`` hold ``y`` and ``mean``, or class codes ``y`` and ``p0``, ``p1``, …; the loss is
     the mean absolute error, or 1 − balanced accuracy.
@@ -323,12 +331,12 @@ def shift_evidence(
             losses.append(1 - fidelity.classification_scores(y, probabilities)["balanced_accuracy"])
     total = sum(len(cluster) for cluster in clusters)
     n_test = total / len(clusters)
-    return [
-        from_folds(
-            rung, "leave_cluster_out", losses, n_train=max(total - n_test, 1.0), n_test=n_test,
-            n=total, unit=unit if task == "regression" else "", seed=seed,
-        )
-    ]  # fmt: skip
+    loss = from_folds(
+        rung, "leave_cluster_out", losses, n_train=max(total - n_test, 1.0), n_test=n_test,
+        n=total, unit=unit if task == "regression" else "", seed=seed,
+    )  # fmt: skip
+    found = shift_estimates(clusters).items()
+    return [loss, *(from_estimate(rung, m, e, n=e.replicates, seed=seed) for m, e in found)]
 
 
 def complexity_evidence(

@@ -21,8 +21,8 @@ import numpy as np
 
 from iceframe.core.crystals import Crystals
 from iceframe.core.errors import InputError
+from iceframe.physics.neighbours import nearest_neighbours, neighbour_list
 from iceframe.scale.kept import Kept
-from iceframe.scale.neighbours import nearest_neighbours, neighbour_list
 
 if TYPE_CHECKING:
     import torch

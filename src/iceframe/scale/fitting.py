@@ -7,7 +7,7 @@ search is the tree-structured Parzen estimator of Optuna, https://doi.org/10.114
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +123,7 @@ def context_for(
     seed: int = 0,
     target: str = "",
     target_unit: str = "",
+    teacher: str = "",
 ) -> Context:
     """What a rung may know beforehand of ``inputs``."""
     images = inputs.images
@@ -141,6 +142,7 @@ def context_for(
         feature_units=tuple(inputs.table.units),
         target=target,
         target_unit=target_unit,
+        teacher=teacher,
     )
 
 
@@ -157,7 +159,8 @@ def fit(
     check_fit(rung, inputs, y, context)
     context = replace(context, n_samples=len(inputs))
     estimator = rung.build(settings, context)
-    estimator.fit(estimator_input(rung, inputs), _target(y, context))
+    x = inputs if rung.distils else estimator_input(rung, inputs)
+    estimator.fit(x, _target(y, context))
     return Fitted(rung, dict(settings), context, estimator)
 
 
@@ -183,44 +186,71 @@ def tune(
         the rung at its defaults.
     groups : ``(n,)`` labels; samples that share one stay on one side of every inner split.
     """
-    import optuna
-
     check_fit(rung, inputs, y, context)
     if trials == 0:
         return {}
-    seed = derive_seed(context.seed, "tune", rung.name)
-    probe = _quiet_study(seed, 1).ask()
-    settings = rung.space(probe, context)
-    if not probe.params:  # nothing to choose
-        return settings
     n_folds = folds or FOLDS[rung.effort]
+    n_trials = TRIALS[rung.effort] if trials is None else trials
+    own = rung.search(inputs, y, context, trials=n_trials, folds=n_folds, groups=groups)
+    if own is not None:
+        return own
+    seed = derive_seed(context.seed, "tune", rung.name)
     splits = list(inner_splits(y, context.task, n_folds, seed, groups))
 
+    def losses(settings: Mapping[str, Any]) -> Iterator[float]:
+        for train, test in splits:
+            fitted = fit(rung, settings, inputs.take(train), y[train], context)
+            yield loss(y[test], fitted.predict(inputs.take(test)), context.task)
+
+    return lowest_loss(lambda trial: rung.space(trial, context), losses, n_trials, seed)[0]
+
+
+def lowest_loss(
+    suggest: Callable[[optuna.Trial], dict[str, Any]],
+    losses: Callable[[Mapping[str, Any]], Iterator[float]],
+    trials: int,
+    seed: int,
+    first: Sequence[Mapping[str, Any]] = (),
+) -> tuple[dict[str, Any], float]:
+    """The settings of the lowest mean loss, and that loss.
+
+    Parameters
+    ----------
+    suggest : settings from a trial. Where it chooses nothing, they are returned with a loss of NaN.
+    losses : yields one loss a fold; not asked for all folds where the first are bad.
+    first : parameters of the trials to begin with.
+    """
+    import optuna
+
+    probe = quiet_study(seed, 1).ask()
+    settings = suggest(probe)
+    if not probe.params:  # nothing to choose
+        return settings, float("nan")
     seen: dict[str, float] = {}  # settings without continuous parts come up again
 
     def objective(trial: optuna.Trial) -> float:
-        settings = rung.space(trial, context)
+        settings = suggest(trial)
         trial.set_user_attr("settings", settings)
         key = content_hash(settings)
         if key not in seen:
             seen[key] = np.inf  # stays so where the trial is given up
-            seen[key] = cross_validated(settings, trial)
+            seen[key] = mean_loss(settings, trial)
         return seen[key]
 
-    def cross_validated(settings: Mapping[str, Any], trial: optuna.Trial) -> float:
-        losses: list[float] = []
-        for step, (train, test) in enumerate(splits):
-            fitted = fit(rung, settings, inputs.take(train), y[train], context)
-            losses.append(loss(y[test], fitted.predict(inputs.take(test)), context.task))
-            trial.report(float(np.mean(losses)), step)
+    def mean_loss(settings: Mapping[str, Any], trial: optuna.Trial) -> float:
+        found: list[float] = []
+        for step, value in enumerate(losses(settings)):
+            found.append(value)
+            trial.report(float(np.mean(found)), step)
             if trial.should_prune():
                 raise optuna.TrialPruned
-        return float(np.mean(losses))
+        return float(np.mean(found))
 
-    n_trials = TRIALS[rung.effort] if trials is None else trials
-    study = _quiet_study(seed, n_trials)
-    study.optimize(objective, n_trials=n_trials)
-    return dict(study.best_trial.user_attrs["settings"])
+    study = quiet_study(seed, trials)
+    for parameters in first:
+        study.enqueue_trial(dict(parameters))
+    study.optimize(objective, n_trials=trials)
+    return dict(study.best_trial.user_attrs["settings"]), float(study.best_value)
 
 
 def loss(y: np.ndarray, predicted: np.ndarray, task: Task) -> float:
@@ -305,7 +335,8 @@ def _target(y: np.ndarray, context: Context) -> np.ndarray:
     return np.asarray(y, dtype=float if context.task == "regression" else np.int64)
 
 
-def _quiet_study(seed: int, n_trials: int) -> optuna.Study:
+def quiet_study(seed: int, n_trials: int) -> optuna.Study:
+    """A study that says nothing and gives bad trials up."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

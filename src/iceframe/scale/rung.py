@@ -30,11 +30,16 @@ Effort = Literal["light", "medium", "heavy", "extreme"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What models may look at: the representation's columns, images and crystals, row by row."""
+    """What models may look at: the representation's columns, images and crystals, row by row.
+
+    ``unlabelled``: samples of the same kind without a target, for rungs that learn from a teacher's
+    answers on them; never samples that are held out. They stay whole whatever is taken.
+    """
 
     table: Representation
     images: ImageSource | None = None
     crystals: Crystals | None = None
+    unlabelled: Inputs | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -43,7 +48,7 @@ class Inputs:
         """The samples at positions ``index``."""
         images = self.images.take(index) if self.images is not None else None
         crystals = self.crystals.take(index) if self.crystals is not None else None
-        return Inputs(self.table.take(index), images, crystals)
+        return Inputs(self.table.take(index), images, crystals, self.unlabelled)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class Context:
     ``blocks`` maps a family of columns to their positions; ``image_shape`` is
     ``(channels, *grid)``; ``symmetries`` are the image operations that leave the target unchanged
     (subset of ``{"flip", "rotate90", "translate"}``). ``feature_units`` and ``target_unit`` are as
-    the user wrote them, empty where unknown; ``target`` names what is predicted.
+    the user wrote them, empty where unknown; ``target`` names what is predicted. ``teacher`` is the
+    rung that rungs which learn from another's answers shall learn from; empty: they choose one.
     """
 
     task: Task
@@ -70,6 +76,7 @@ class Context:
     feature_units: tuple[str, ...] = ()
     target: str = ""
     target_unit: str = ""
+    teacher: str = ""
 
 
 class Rung(ABC):
@@ -82,6 +89,8 @@ class Rung(ABC):
         (estimators get an ``ImageSource`` or float32 ``(n, channels, *grid)``) or ``"crystal"``
         (estimators get :class:`~iceframe.core.crystals.Crystals`).
     blocks : families of columns that it cannot do without, such as the element ``fractions``.
+    distils : the rung that it is once it is fitted, where it learns from another rung's answers:
+        fitting gets :class:`Inputs` whole, as the teacher may look at what the pupil does not.
     glass_box : whether :meth:`terms` is exact.
     effort : decides how many tuning trials and GDF replicates are affordable; ``extreme`` where one
         fit takes minutes.
@@ -94,6 +103,7 @@ class Rung(ABC):
     reference: ClassVar[str]
     input: ClassVar[Literal["table", "image", "crystal"]] = "table"
     blocks: ClassVar[tuple[str, ...]] = ()
+    distils: ClassVar[str] = ""
     glass_box: ClassVar[bool] = False
     effort: ClassVar[Effort] = "light"
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "classification")
@@ -113,6 +123,20 @@ class Rung(ABC):
     def space(self, trial: optuna.Trial, context: Context) -> dict[str, Any]:
         """Settings suggested by ``trial``; empty when there is nothing to tune."""
         return {}
+
+    def search(
+        self,
+        inputs: Inputs,
+        y: np.ndarray,
+        context: Context,
+        *,
+        trials: int,
+        folds: int,
+        groups: np.ndarray | None,
+    ) -> dict[str, Any] | None:
+        """Settings found by a search of the rung's own, inside these samples; ``None`` where
+        :meth:`space` is to be searched. Arguments as of :func:`iceframe.scale.fitting.tune`."""
+        return None
 
     def terms(self, estimator: Any, x: np.ndarray, context: Context) -> np.ndarray | None:
         """Exact additive contributions ``(n, d)``, one a :meth:`term_names`, for glass boxes.

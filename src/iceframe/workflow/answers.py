@@ -18,6 +18,7 @@ from iceframe.measure.model_flips import flips, foretold_flips
 from iceframe.measure.transparency import faithfulness
 from iceframe.scale.fitting import Fitted
 from iceframe.scale.rung import Inputs
+from iceframe.steer.guarantee import check_probabilities
 from iceframe.workflow import prepare
 from iceframe.workflow.examples import example_of, picture
 from iceframe.workflow.further import Questions, further_answers
@@ -30,21 +31,30 @@ if TYPE_CHECKING:
     from iceframe.workflow.session import Run
 
 
-def predict_samples(run: Run, new: Any, rung: str | None) -> pd.DataFrame:
-    """See :meth:`iceframe.workflow.session.Run.predict`."""
-    data = _read_like(run, new)
-    folder = _final_folder(run, rung)
+def predict_samples(
+    run: Run, new: Any, rung: str | None, level: float | None = None
+) -> pd.DataFrame:
+    """See :meth:`iceframe.workflow.session.Run.predict`; ``level``: of the intervals and sets.
+
+    Raises
+    ------
+    UsageError : a level that is no probability.
+    """
+    if level is not None:
+        check_probabilities(level=level)
+    data = read_like(run, new)
+    folder = final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
-    _require_input(fitted, data)
-    inputs = _represent(run, data)
+    require_input(fitted, data)
+    inputs = represented(run, data)
     predicted = fitted.predict(inputs)
     conformal = Conformal.load(folder / "conformal.json")
     index = pd.Index(data.ids, name="id")
     if run.header["task"] == "regression":
-        low, high = conformal.interval(predicted)
+        low, high = conformal.interval(predicted, level)
         return pd.DataFrame({"mean": predicted, "low": low, "high": high}, index=index)
     classes = np.array(run.header["classes"], dtype=object)
-    sets = conformal.sets(predicted)
+    sets = conformal.sets(predicted, level)
     table = pd.DataFrame({"predicted": classes[predicted.argmax(axis=1)]}, index=index)
     for code, name in enumerate(classes):
         table[f"p_{name}"] = predicted[:, code]
@@ -61,13 +71,13 @@ def explain_sample(
     asked: Questions,
 ) -> Explained:
     """See :meth:`iceframe.workflow.session.Run.explain_sample`."""
-    data = _read_like(run, new)
+    data = read_like(run, new)
     one = data.take([_position(data, sample)])
-    folder = _final_folder(run, rung)
+    folder = final_folder(run, rung)
     fitted = Fitted.load(folder / "model")
-    _require_input(fitted, data)
+    require_input(fitted, data)
     conformal = Conformal.load(folder / "conformal.json")
-    inputs, against = _represent(run, one), background(run)
+    inputs, against = represented(run, one), background(run)
     further = further_answers(asked, Subject(run, fitted, data, one, inputs, against))
     seed = run.header["identity"]["seed"]
     classes = tuple(run.header["classes"])
@@ -113,14 +123,15 @@ def background(run: Run) -> Inputs:
     return Inputs(representation.take(index), images, crystals)
 
 
-def _read_like(run: Run, new: Dataset | str | Path | pd.DataFrame) -> Dataset:
+def read_like(run: Run, new: Dataset | str | Path | pd.DataFrame) -> Dataset:
     """Read ``new`` with the options that the run's data were read with; a target is not needed."""
-    if isinstance(new, Dataset):
-        return new
-    return read(new, require_target=False, **run.header["reading"])
+    if not isinstance(new, Dataset):
+        new = read(new, require_target=False, **run.header["reading"])
+    return run.as_learned(new)
 
 
-def _final_folder(run: Run, rung: str | None) -> Path:
+def final_folder(run: Run, rung: str | None) -> Path:
+    """Folder of the final model of ``rung``, or of the equilibrium's; refused if there is none."""
     name = rung or run.equilibrium.rung
     if name is None:
         raise UsageError(
@@ -132,7 +143,13 @@ def _final_folder(run: Run, rung: str | None) -> Path:
     return folder
 
 
-def _represent(run: Run, data: Dataset) -> Inputs:
+def represented(run: Run, data: Dataset) -> Inputs:
+    """New samples as the models of a run look at them.
+
+    Raises
+    ------
+    InputError : their features are not those of the run.
+    """
     known, representer = prepare.read_representation(prepare.prepared_folder(run.store))
     described = representer.transform(data)
     if described.names != known.names:  # the models know columns by position
@@ -144,7 +161,7 @@ def _represent(run: Run, data: Dataset) -> Inputs:
     return Inputs(described, data.images, data.crystals)
 
 
-def _require_input(fitted: Fitted, data: Dataset) -> None:
+def require_input(fitted: Fitted, data: Dataset) -> None:
     """Refuse samples that do not hold what this model looks at."""
     if fitted.rung.input == "crystal" and data.crystals is None:
         raise InputError(

@@ -36,7 +36,9 @@ def explain_held_out(
 
     Returns one value an explained sample for each metric; the kept ones lie in ``staged``.
     """
-    seed = fitted.context.seed
+    # The same samples and the same questions for every rung: they compare in pairs, and what a
+    # foundation model said of a crystal for one rung is found again for the next.
+    seed = work.settings.seed
     rng = generator(seed, "explained samples")
     chosen = np.sort(rng.permutation(test)[: work.settings.explain_samples])
     inputs, background, y = work.inputs.take(chosen), work.inputs.take(train), work.y[train]

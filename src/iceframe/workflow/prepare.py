@@ -62,7 +62,7 @@ def identity_of(data: Dataset, settings: RunSettings) -> dict[str, Any]:
     """What makes two runs the same run."""
     law = {"law": asdict(data.law)} if data.law is not None and testable(data) else {}
     return {
-        **law,
+        **json.loads(json.dumps(law)),  # as it will be read again: lists, no tuples
         "data": data.fingerprint,
         "target": data.target,
         "task": data.task,
@@ -122,20 +122,33 @@ def settings_from(header: Mapping[str, Any]) -> RunSettings:
     )
 
 
-def prepare(data: Dataset, settings: RunSettings, store: RunStore) -> Prepared:
-    """Audit, split and represent ``data``, or read what an earlier start of this run stored."""
+def prepare(
+    data: Dataset,
+    settings: RunSettings,
+    store: RunStore,
+    *,
+    splits: Splits | None = None,
+    unlabelled: Dataset | None = None,
+    teacher: str = "",
+) -> Prepared:
+    """Audit, split and represent ``data``, or read what an earlier start of this run stored.
+
+    ``splits``: the outer folds, where they are given and not made after ``settings``;
+    ``unlabelled``: samples without a target for rungs that learn from another's answers;
+    ``teacher``: the rung that they learn from, where one is named.
+    """
     identity = store.header["identity"]
     key = content_hash(identity, "prepared")
     if not store.finished(key):
         staged = store.stage()
-        _prepare_into(staged, data, settings)
+        _prepare_into(staged, data, settings, splits)
         store.commit(key, f"prepared-{key[:8]}", staged)
     folder = store.unit(key)
-    return _read_prepared(folder, data, settings, store)
+    return _read_prepared(folder, data, settings, store, unlabelled, teacher)
 
 
-def _prepare_into(staged: Path, data: Dataset, settings: RunSettings) -> None:
-    splits = make_splits(data, settings.splits, settings.folds, settings.seed)
+def _prepare_into(staged: Path, data: Dataset, settings: RunSettings, given: Splits | None) -> None:
+    splits = given or make_splits(data, settings.splits, settings.folds, settings.seed)
     write_json(staged / "splits.json", _splits_json(splits))
     shift = _shift_splits(data, settings)
     if shift is not None:
@@ -179,11 +192,22 @@ def write_representation(
     )
 
 
-def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: RunStore) -> Prepared:
+def _read_prepared(
+    folder: Path,
+    data: Dataset,
+    settings: RunSettings,
+    store: RunStore,
+    unlabelled: Dataset | None,
+    teacher: str,
+) -> Prepared:
     representation, representer = read_representation(folder)
     if len(representation) != len(data):
         raise InputError("The stored representation does not fit the data.", where=folder)
-    inputs = Inputs(representation, data.images, data.crystals)
+    others = None
+    if unlabelled is not None:
+        described = representer.transform(unlabelled)
+        others = Inputs(described, unlabelled.images, unlabelled.crystals)
+    inputs = Inputs(representation, data.images, data.crystals, others)
     if data.task == "classification":
         codes = {name: code for code, name in enumerate(data.classes)}
         y = np.array([codes[name] for name in data.y], np.int64)
@@ -198,6 +222,7 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
         seed=settings.seed,
         target=data.target or "",
         target_unit=data.units.get(data.target or "", ""),
+        teacher=teacher,
     )
     shift = folder / "shift.json"
     work = Workload(
@@ -211,11 +236,41 @@ def _read_prepared(folder: Path, data: Dataset, settings: RunSettings, store: Ru
         read_splits(shift) if shift.exists() else None,
         settings,
         np.load(folder / "groups.npy", allow_pickle=False),
-        _labels(data),
+        labels_of(data),
         store.root,
         data.law if testable(data) else None,
     )
     return Prepared(work, read_audit(folder / "audit.json"), representer)
+
+
+def name_of_splits(splits: Splits, data: Dataset) -> str:
+    """What folds that are given are called in a run's settings: their kind, and their content.
+
+    Raises
+    ------
+    InputError : no folds, positions that are not in the data, samples on both sides of a fold.
+    """
+    where = "splits"
+    if not splits.folds:
+        raise InputError("These splits hold no folds.", where=where, got=splits.spec)
+    for fold in splits.folds:
+        positions = np.concatenate([fold.train, fold.test])
+        if not len(fold.train) or not len(fold.test):
+            raise InputError("A fold is empty on one side.", where=where, got=fold.name)
+        if positions.min() < 0 or positions.max() >= len(data):
+            raise InputError(
+                "A fold holds positions that are not in the data.",
+                where=f"{where}, {fold.name}",
+                got=f"{positions.min()} to {positions.max()}",
+                allowed=f"0 to {len(data) - 1}",
+            )
+        if len(np.unique(positions)) < len(positions):
+            raise InputError(
+                "A fold holds a sample twice: what is tested must not be trained on.",
+                where=f"{where}, {fold.name}",
+            )
+    content = [[f.name, f.train.tolist(), f.test.tolist()] for f in splits.folds]
+    return f"{splits.spec}#{content_hash(content)[:12]}"
 
 
 def inner_groups(data: Dataset, splits: Splits) -> np.ndarray:
@@ -324,7 +379,7 @@ def _usable(fold: Fold, data: Dataset) -> bool:
     return enough and len(set(data.y[fold.train])) == len(data.classes)
 
 
-def _labels(data: Dataset) -> np.ndarray | None:
+def labels_of(data: Dataset) -> np.ndarray | None:
     """The user's groups: material classes before specimens before others."""
     for role in ("material_class", "specimen", *data.groups):
         if role in data.groups:

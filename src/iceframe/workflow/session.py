@@ -28,6 +28,7 @@ from iceframe.workflow.view import Explained, RunView
 from iceframe.workflow.viewing import view_of
 
 if TYPE_CHECKING:
+    from iceframe.workflow.gating import RunGate
     from iceframe.workflow.prepare import Prepared
 
 
@@ -38,7 +39,7 @@ def run(
     ladder: Sequence[str] | None = None,
     descriptors: Sequence[str] | None = None,
     out: str | Path,
-    splits: str = "auto",
+    splits: str | Splits = "auto",
     folds: int = 5,
     seed: int = 0,
     budget: float | None = None,
@@ -47,6 +48,8 @@ def run(
     device: str = "auto",
     trials: int | Mapping[str, int] | None = None,
     shift: bool = True,
+    unlabelled: Dataset | None = None,
+    teacher: str = "",
     command: str = "iceframe.run",
     watch: Watch | None = None,
 ) -> Run:
@@ -59,13 +62,16 @@ def run(
     descriptors : names of descriptors, of which tables of features are made; ``default`` stands for
         the default ones.
     out : folder of the run. If it holds the same run, finished work is kept and the rest is done.
-    splits, folds : outer folds; see :func:`iceframe.ingest.make_splits`.
+    splits, folds : outer folds; see :func:`iceframe.ingest.make_splits`. Folds themselves may be
+        given: samples that none of them tests are only trained on.
     budget : seconds after which no further unit of work starts; the run can be continued.
     floors : what you insist on, ``{"mae": 90}``; see :func:`iceframe.balance.decide`.
     workers : processes; one a core when not given.
     trials : most tuning trials a rung and fold, or that number by effort (``light``, ``medium``,
         ``heavy``, ``extreme``); 0 keeps a rung's default settings.
     shift : whether to measure the leave-cluster-out error.
+    unlabelled : samples without a target, for rungs that learn from another's answers about them.
+    teacher : the rung that these learn from; where none is named, they choose one in every fold.
     watch : called with a :class:`~iceframe.workflow.execute.Progress` after every step.
 
     Raises
@@ -75,10 +81,11 @@ def run(
     """
     dataset = as_dataset(data, target)
     names = rungs_named(ladder, dataset)
+    given = splits if isinstance(splits, Splits) else None
     settings = RunSettings(
         names,
-        splits,
-        folds,
+        prepare.name_of_splits(splits, dataset) if isinstance(splits, Splits) else splits,
+        folds if given is None else len(given.folds),
         seed,
         dict(floors or {}),
         device,
@@ -87,9 +94,16 @@ def run(
         descriptors=descriptors_named(descriptors, dataset),
     )
     check_floors(settings.floors)
-    store = RunStore.create_or_open(Path(out), prepare.header_of(dataset, settings, command))
+    header = prepare.header_of(dataset, settings, command)
+    if unlabelled is not None:
+        header["identity"]["unlabelled"] = unlabelled.fingerprint
+    if teacher:
+        header["identity"]["teacher"] = teacher
+    store = RunStore.create_or_open(Path(out), header)
     with store.locked():
-        prepared = prepare.prepare(dataset, settings, store)
+        prepared = prepare.prepare(
+            dataset, settings, store, splits=given, unlabelled=unlabelled, teacher=teacher
+        )
         units = plan_units(prepared.work, store.header["identity"])
         outcome = execute(
             units,
@@ -117,7 +131,7 @@ def as_dataset(data: Dataset | str | Path | pd.DataFrame, target: str | None) ->
 
 
 def open_run(folder: str | Path) -> Run:
-    """Open a run that :func:`run` made.
+    """Open a run that :func:`run` made; of a balanced run, the one that holds what it chose.
 
     Raises
     ------
@@ -125,6 +139,10 @@ def open_run(folder: str | Path) -> Run:
     """
     store = RunStore.open(Path(folder))
     other = store.header["identity"].get("what")
+    if other == "balanced run":
+        from iceframe.workflow.feedback.balanced import balanced_from
+
+        return balanced_from(store).run
     if other:
         raise InputError(f"This folder holds a {other}, not a run.", where=folder)
     if not store.sealed:
@@ -226,6 +244,11 @@ class Run:
         """Folder of the first finished unit of this rung and kind; ``None`` if there is none."""
         return self.store.first(f"{rung}-{kind}-")
 
+    def as_learned(self, data: Dataset) -> Dataset:
+        """New samples as the models learned from theirs: without what was taken out of those, which
+        is nothing here."""
+        return data
+
     def predict(
         self, new: Dataset | str | Path | pd.DataFrame, *, rung: str | None = None
     ) -> pd.DataFrame:
@@ -282,6 +305,13 @@ class Run:
         """
         asked = Questions(concepts, counterfactual, keep_volume_fraction, neighbours)
         return explain_sample(self, new, sample, rung, explainer, asked)
+
+    @cached_property
+    def gate(self) -> RunGate:
+        """Decides for new samples whether to answer, fall back, abstain or ask."""
+        from iceframe.workflow.gating import RunGate
+
+        return RunGate(self)
 
     def view(self) -> RunView:
         """The run as plain values, for reports."""

@@ -25,6 +25,7 @@ from iceframe.measure.complexity import (
 from iceframe.measure.conformal import Conformal, calibrate
 from iceframe.measure.partial_dependence import partial_dependence
 from iceframe.measure.table_model import model_function
+from iceframe.measure.uncertainty.held_out import fold_columns, shift_columns
 from iceframe.scale.fitting import fit, tune
 from iceframe.scale.rung import RUNGS, Context, Rung
 from iceframe.workflow.explaining import explain_held_out
@@ -103,7 +104,7 @@ def _predictions(
     if work.context.task == "regression":
         frame["mean"] = predicted
         frame["low"], frame["high"] = conformal.interval(predicted)
-        return frame
+        return frame.assign(**fold_columns(conformal, work.y[test], predicted))
     sets = conformal.sets(predicted)
     for code in range(work.context.n_classes):
         frame[f"p{code}"] = predicted[:, code]
@@ -120,8 +121,15 @@ def _shift(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
     fold = work.fold(unit)
     train, y_train = work.inputs.take(fold.train), work.y[fold.train]
     settings = _tuned(rung, context, work, fold.train)
-    predicted = fit(rung, settings, train, y_train, context).predict(work.inputs.take(fold.test))
-    frame = pd.DataFrame({"position": fold.test, "y": work.y[fold.test]})
+    test, y_test = work.inputs.take(fold.test), work.y[fold.test]
+    predicted = fit(rung, settings, train, y_train, context).predict(test)
+    conformal = calibrate(
+        rung, settings, train, y_train, context, level=LEVEL, groups=work.groups[fold.train]
+    )
+    seen, new = train.table.values, test.table.values
+    frame = pd.DataFrame({"position": fold.test, "y": y_test}).assign(
+        **shift_columns(conformal, y_test, predicted, seen, new, seed=work.settings.seed)
+    )
     if predicted.ndim == 1:
         frame["mean"] = predicted
     else:

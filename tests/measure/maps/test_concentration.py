@@ -87,6 +87,18 @@ def test_a_single_part_is_as_compact_as_can_be():
     np.testing.assert_array_equal(compactness(np.array([[2.0], [0.0]])), [1, np.nan])
 
 
+@given(maps, st.integers(0, 6))
+def test_a_part_that_is_not_there_does_not_count(a, place):
+    rows = a.reshape(4, 6)
+    with_gap = np.insert(rows, place, np.nan, axis=1)
+    np.testing.assert_array_equal(compactness(with_gap), compactness(rows))
+    some = rows.copy()
+    some[1, 0] = np.nan
+    expected = compactness(rows)
+    expected[1] = compactness(rows[1:2, 1:])[0]
+    np.testing.assert_array_equal(compactness(some), expected)
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 def test_no_samples(measure):
     assert measure(np.zeros((0, 4, 4))).shape == (0,)

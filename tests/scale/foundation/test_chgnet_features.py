@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from iceframe.scale.descriptor import DESCRIPTORS
 from iceframe.scale.foundation import chgnet_features as module
 from iceframe.scale.foundation.chgnet_features import chgnet_features, energies, site_energies
 from iceframe.scale.foundation.chgnet_network import (
+    build_graph,
     graphs_of,
     grouped,
     new_network,
@@ -121,6 +124,29 @@ def test_nothing_is_computed_twice(perovskites, tmp_path, monkeypatch):
     assert again.energies[:2].tolist() == first.energies[[2, 0]].tolist()
     cache.path.write_bytes(b"damaged" * 1000)
     assert np.array_equal(chgnet_features(some, cache=cache).energies, first.energies)
+
+
+def test_swapped_elements_share_a_graph_and_change_no_energy(perovskites, tmp_path, monkeypatch):
+    """The graph of a cell is built once for all the elements that stand on its sites."""
+    few, rng = perovskites.take([0, 1]), np.random.default_rng(0)
+    swaps = few.take(np.tile([0, 1], 5))
+    numbers = rng.integers(3, 84, len(swaps.numbers))
+    swaps = replace(swaps, numbers=np.where(swaps.owners < 2, swaps.numbers, numbers))
+    one_by_one = FeatureCache("one by one", tmp_path)
+    alone = [chgnet_features(swaps.take([i]), cache=one_by_one) for i in range(len(swaps))]
+    built = []
+
+    def counted(structure, converter):
+        built.append(structure.formula)
+        return build_graph(structure, converter)
+
+    monkeypatch.setattr("iceframe.scale.foundation.chgnet_network.build_graph", counted)
+    together = chgnet_features(swaps, cache=FeatureCache("together", tmp_path))
+    assert len(built) == 2
+    np.testing.assert_array_equal(together.energies, [one.energies[0] for one in alone])
+    sites = np.concatenate([one.site_energies for one in alone])
+    np.testing.assert_allclose(together.site_energies, sites, atol=TOLERANCE)
+    assert len(np.unique(together.energies)) == len(swaps)
 
 
 def test_what_cannot_be_described_is_undefined_and_stops_nobody(odd_crystals):

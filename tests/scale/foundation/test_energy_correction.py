@@ -10,6 +10,7 @@ from iceframe.scale.descriptors._compositions import symbols
 from iceframe.scale.fitting import Fitted, context_for, fit
 from iceframe.scale.foundation.chgnet_features import energies
 from iceframe.scale.foundation.energy_correction import (
+    ANION_FORMERS,
     EnergyCorrection,
     element_fractions,
     ionicity,
@@ -27,7 +28,7 @@ def _planted(crystals):
 
 def test_finds_a_planted_correction(perovskites):
     y = _planted(perovskites)
-    model = EnergyCorrection(extended=False).fit(perovskites, y)
+    model = EnergyCorrection(extended=False, pairs=False).fit(perovskites, y)
     assert np.abs(model.predict(perovskites) - y).max() < 1e-3
     found = {row["term"]: row["slope"] for row in model.describe()}
     assert found["CHGNet energy per atom"] == pytest.approx(2, abs=1e-3)
@@ -38,10 +39,26 @@ def test_finds_a_planted_correction(perovskites):
     assert abs(offsets @ model.centre_[: len(offsets)]) < 1e-9
 
 
+def test_finds_what_a_metal_does_in_an_oxide_alone(perovskites):
+    fractions = element_fractions(perovskites)
+    y = _planted(perovskites) + 5 * fractions[:, 7] * fractions[:, 25]
+    with_pairs = EnergyCorrection(extended=False).fit(perovskites, y)
+    without = EnergyCorrection(extended=False, pairs=False).fit(perovskites, y)
+    errors = [np.abs(m.predict(perovskites) - y).mean() for m in (with_pairs, without)]
+    assert errors[0] < 0.2 * errors[1]
+    terms = {row["term"]: row["slope"] for row in with_pairs.describe()}
+    pairs = {name: slope for name, slope in terms.items() if "pairs" in name}
+    assert max(pairs, key=pairs.get).startswith("Fe–O")
+    both = [tuple(sorted(pair)) for pair in with_pairs.pairs_.tolist()]
+    assert len(set(both)) == len(both)  # none is counted twice
+    assert all(a in ANION_FORMERS and z != a for z, a in with_pairs.pairs_)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize("extended", [False, True])
-def test_contributions_add_up(perovskites, extended):
+def test_contributions_add_up(perovskites, extended, pairs):
     y = _planted(perovskites) + np.sin(np.arange(len(perovskites)))
-    model = EnergyCorrection(extended=extended).fit(perovskites, y)
+    model = EnergyCorrection(extended=extended, pairs=pairs).fit(perovskites, y)
     parts = model.contributions(perovskites)
     assert parts.shape == (len(perovskites), len(model.terms()))
     assert np.allclose(model.intercept_ + parts.sum(1), model.predict(perovskites), atol=1e-12)
@@ -62,7 +79,7 @@ def test_ionicity_is_paulings_sum_over_pairs(perovskites):
 def test_describe_tells_every_term_in_words(perovskites):
     model = EnergyCorrection().fit(perovskites, _planted(perovskites))
     rows = {row["term"]: row for row in model.describe()}
-    assert len(rows) == len(model.elements_) + 3
+    assert len(rows) == len(model.elements_) + len(model.pairs_) + 3
     assert rows["CHGNet energy per atom"]["unit"] == "eV/atom"
     assert {f"{SYMBOLS[z - 1]} fraction" for z in model.elements_} < set(rows)
     sentence = rows["O fraction"]["meaning"]

@@ -18,6 +18,7 @@ KINDS = {
     "encoders": ("iceframe.scale.encoder", "ENCODERS"),
     "explainers": ("iceframe.measure.explainer", "EXPLAINERS"),
     "metrics": ("iceframe.measure.metrics", "METRICS"),
+    "actions": ("iceframe.balance.action", "ACTIONS"),
 }
 
 
@@ -27,7 +28,7 @@ def list_entries(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
     """List what can be used: rungs, descriptors, readers, generators, encoders,
-    explainers, metrics.
+    explainers, metrics, actions.
 
     Example: [bold]iceframe list rungs[/bold]
     """

@@ -12,29 +12,19 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from iceframe.core.errors import InputError
 from iceframe.ingest.reader import READERS, Entry, StructureReader, read_bytes
-from iceframe.ingest.readers._crystals import (
-    entry_name,
-    entry_place,
-    ordered,
-    single_values,
-    some,
-)
-
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
+from iceframe.ingest.readers._ase_rows import AseRow, entry_of
+from iceframe.ingest.readers._crystals import entry_name, entry_place, some
 
 _COLUMNS = ("id", "numbers", "positions", "cell", "pbc", "energy", "key_value_pairs")
 _MAGIC = b"SQLite format 3\0"
 _JOURNAL_MODES = slice(18, 20)
 """Bytes 18 and 19 say how the file is journalled (1 rollback, 2 write-ahead)."""
-_ALL_PERIODIC = 7
-"""``pbc`` is 1 for the first direction, 2 for the second, 4 for the third."""
 
 
 @READERS.register("ase_database")
@@ -94,55 +84,32 @@ def _selected(connection: sqlite3.Connection, path: Path) -> list[dict[str, Any]
 def _entry(row: dict[str, Any], path: Path, index: int, n: int) -> Entry:
     name, where = entry_name(path, index, n), f"{entry_place(path, index, n)} (id {row['id']})"
     try:
-        values = _pairs(row["key_value_pairs"], where)
-        if isinstance(row["energy"], float | int):
-            values = {"energy": row["energy"], **values}
-        structure = _structure(row, where)
+        held = AseRow(
+            _array(row["numbers"], "<i4", "numbers", where),
+            _array(row["positions"], "<f8", "positions", where),
+            _array(row["cell"], "<f8", "cell", where),
+            _directions(row["pbc"]),
+            row["energy"],
+            _pairs(row["key_value_pairs"], where),
+        )
+        return entry_of(held, name, where)
     except InputError as fault:
         return Entry(None, name, fault=fault)
-    columns, notes = single_values(values)
-    return Entry(structure, name, columns, notes)
 
 
-def _pairs(text: Any, where: str) -> dict[str, Any]:
+def _directions(code: Any) -> tuple[bool, ...]:
+    """``pbc`` is 1 for the first direction, 2 for the second, 4 for the third, added."""
+    known = isinstance(code, int) and 0 <= code < 8
+    return tuple(known and bool(code & 1 << k) for k in range(3))
+
+
+def _pairs(text: Any, where: str) -> Any:
     try:
-        pairs = json.loads(text or "{}")
+        return json.loads(text or "{}")
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(
             "The key-value pairs of this row cannot be read.", where=where, got=str(error)
         ) from error
-    if not isinstance(pairs, dict):
-        raise InputError("The key-value pairs of this row cannot be read.", where=where, got=text)
-    return pairs
-
-
-def _structure(row: dict[str, Any], where: str) -> Structure:
-    numbers = _array(row["numbers"], "<i4", "numbers", where)
-    positions = _array(row["positions"], "<f8", "positions", where)
-    cell = _array(row["cell"], "<f8", "cell", where)
-    if len(positions) != 3 * len(numbers) or len(cell) != 9:
-        raise InputError(
-            "This row does not hold a crystal.",
-            where=where,
-            got=f"{len(numbers)} atoms, {len(positions)} coordinates, {len(cell)} of the cell",
-            allowed="three coordinates an atom, nine numbers for the cell",
-        )
-    if not cell.any():
-        raise InputError(
-            "This row has no cell.",
-            where=where,
-            hint="molecules and clusters are no crystals; leave them out",
-        )
-    if row["pbc"] != _ALL_PERIODIC:
-        raise InputError(
-            "This row does not repeat in all three directions.",
-            where=where,
-            got=f"pbc {row['pbc']!r} (1, 2 and 4 for the directions, added)",
-            allowed="7: all three",
-            hint="a sheet in a cell with vacuum may be stored so; a molecule is no crystal",
-        )
-    symbols = [_symbol(int(number)) for number in numbers]
-    return ordered(cell.reshape(3, 3), symbols, positions.reshape(-1, 3), where, cartesian=True)
 
 
 def _array(blob: Any, kind: str, name: str, where: str) -> np.ndarray:
@@ -152,9 +119,3 @@ def _array(blob: Any, kind: str, name: str, where: str) -> np.ndarray:
         raise InputError(
             f"The {name} of this row cannot be read.", where=where, got=str(error)
         ) from error
-
-
-def _symbol(number: int) -> str:
-    from ase.data import chemical_symbols
-
-    return chemical_symbols[number] if 0 < number < len(chemical_symbols) else f"Z={number}"

@@ -14,7 +14,6 @@ Reference: Ong et al. (2013), doi:10.1016/j.commatsci.2012.10.028.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iceframe.core.errors import InputError
-from iceframe.ingest.reader import COMPRESSIONS, READERS, Entry, StructureReader, bare_suffix
+from iceframe.ingest.reader import READERS, Entry, StructureReader, bare_suffix
 from iceframe.ingest.readers._crystals import (
     ELEMENTS_ALLOWED,
     entry_name,
@@ -35,14 +34,10 @@ from iceframe.ingest.readers._crystals import (
     some,
     text_of,
 )
+from iceframe.ingest.readers._json_keys import first_keys
 
 if TYPE_CHECKING:
     from pymatgen.core import Lattice, Structure
-
-_HEAD_BYTES = 1 << 18
-"""Enough to see how a file begins: the keys of its first structure."""
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*+)"?(\s*:)?|[{}\[\]]')
-"""A string (cut off where the head ends) and whether it is a key, or a bracket."""
 
 
 @READERS.register("pymatgen_json")
@@ -70,46 +65,8 @@ class PymatgenJson(StructureReader):
 
 def is_structure_json(path: Path) -> bool:
     """Whether a JSON file begins like crystals, and not like a table; absent files do not."""
-    opener = COMPRESSIONS.get(path.suffix.lower(), lambda p: p.open("rb"))
-    try:
-        with opener(path) as stream:
-            head = stream.read(_HEAD_BYTES)
-    except (OSError, EOFError, ValueError):
-        return False
-    keys = _first_keys(head.decode("utf-8-sig", errors="replace"))
+    keys = first_keys(path)
     return {"lattice", "sites"} <= keys or {"structure/lattice", "structure/sites"} <= keys
-
-
-def _first_keys(text: str) -> set[str]:
-    """Keys of the outermost object (or the first in a list), and those under ``structure``.
-
-    Examples
-    --------
-    >>> sorted(_first_keys('[{"structure": {"lattice": {"a": 1}}, "gap": 0}, {"b": 2}]'))
-    ['gap', 'structure', 'structure/lattice']
-    """
-    keys: set[str] = set()
-    opened: list[str] = []  # the bracket, or the key that it stands under
-    key, outer = "", text.lstrip()[:1] == "["
-    for token in _TOKEN.finditer(text):
-        found = token.group()
-        depth = len(opened) - outer
-        if found in ("{", "["):
-            opened.append(key if found == "{" else "[")
-            key = ""
-        elif found in ("}", "]"):
-            opened = opened[:-1]
-            if len(opened) <= outer:
-                break  # the first object is over
-        elif token[2]:
-            key = token[1]
-            if depth == 1:
-                keys.add(key)
-            elif depth == 2 and opened[-1] == "structure":
-                keys.add(f"structure/{key}")
-        else:
-            key = ""
-    return keys
 
 
 def _entry(item: Any, path: Path, index: int, n: int) -> Entry:

@@ -7,7 +7,8 @@ All three say it of the shares ``p_j = |a_j| / Σ|a|`` of the ``d`` parts (featu
 * Gini's index of the shares, between 0 and ``1 − 1/d``.
 
 All are undefined (NaN) for a constant explanation, which singles nothing out and so tells nothing
-about how few parts it would single out, and for one that is not finite.
+about how few parts it would single out, and for one that is not finite. Compactness is that of the
+parts that are there: one that is NaN is not, as an element is not that a crystal does not hold.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 
 import numpy as np
 
-from iceframe.measure.ranks import ROUNDING
+from iceframe.measure.ranks import ROUNDING, entries_there
 
 
 def sizes(maps: np.ndarray) -> np.ndarray:
@@ -65,7 +66,8 @@ def compactness(maps: np.ndarray) -> np.ndarray:
     H is the :func:`entropy` of attributions ``(n, d)`` or maps ``(n, *grid)``, after Bhatt,
     Weller & Moura 2020, doi 10.24963/ijcai.2020/417, §3.3 (there the entropy itself). Higher is
     more compact: 1 where one part has it all, near 0 where all d have nearly the same. NaN where
-    all are equal; 1 for a single part that is not zero.
+    all are equal; 1 for a single part that is not zero. Parts that are NaN are not there, and d
+    counts the others.
 
     Trap: short is not right. A constant-but-one explanation is compact and may be unfaithful.
 
@@ -73,8 +75,17 @@ def compactness(maps: np.ndarray) -> np.ndarray:
     --------
     >>> compactness(np.array([[3.0, 0.0, 0.0], [1.0, -1.0, 1.0], [2.0, 2.0, 2.0]])).round(6)
     array([ 1.,  0., nan])
+    >>> compactness(np.array([[3.0, 0.0, np.nan], [1.0, np.nan, 2.0]])).round(2)
+    array([1.  , 0.11])
     """
     rows = _rows(maps)
+    absent = np.isnan(rows)
+    if absent.any():
+        found = np.full(len(rows), np.nan)
+        for those, there in entries_there(absent):
+            if len(there):
+                found[those] = compactness(rows[np.ix_(those, there)])
+        return found
     if rows.shape[1] == 1:
         return np.where(np.isfinite(rows[:, 0]) & (rows[:, 0] != 0), 1.0, np.nan)
     return 1.0 - (np.exp(entropy(rows)) - 1.0) / (rows.shape[1] - 1.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from iceframe.measure.uncertainty.scores import calibration_curve
 from iceframe.report.figures.rows import Panel, panel_rows
 from iceframe.report.figures.style import Drawing, axis, canvas, safe
 from iceframe.report.numbers import finite
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BINS = 10
+LEVELS = 20
 
 
 def intervals(
@@ -84,12 +86,12 @@ def _from_zero(column: tuple[Score, ...]) -> tuple[float, float] | None:
 def reliability(
     predictions: pd.DataFrame, rows: tuple[Row, ...], classes: tuple[str, ...]
 ) -> Drawing | None:
-    """How often a class that is given a probability turns out true: the chosen rung in front."""
-    columns = [f"p_{name}" for name in classes]
-    if not classes or not set(columns) <= set(predictions.columns):
+    """How often what is stated comes true, the chosen rung in front: the probability of a class,
+    or the level of an interval."""
+    columns = [f"p_{name}" for name in classes] or ["needed_level"]
+    if not set(columns) <= set(predictions.columns):
         return None
-    height = 400
-    figure = canvas(height)
+    figure = canvas(400)
     figure.add_shape(
         type="line", x0=0, y0=0, x1=1, y1=1, layer="below",
         line={"color": FAINT, "width": 1.2, "dash": "5px,4px"},
@@ -99,19 +101,36 @@ def reliability(
         table = predictions[predictions["rung"] == row.name].dropna(subset=columns)
         if len(table):
             found = True
-            _curve(figure, table, classes, row)
+            _curve(figure, row, *(_of_classes(table, classes) if classes else _of_levels(table)))
     if not found:
         return None
+    text = _PROBABILITIES if classes else _LEVELS
     figure.update_layout(
-        xaxis=axis("Probability given to the class", range=[-0.02, 1.02], tickformat=".0%"),
-        yaxis=axis("Share that is of the class", range=[-0.02, 1.02], tickformat=".0%"),
+        xaxis=axis(text["x"], range=[-0.02, 1.02], tickformat=".0%"),
+        yaxis=axis(text["y"], range=[-0.02, 1.02], tickformat=".0%"),
         margin={"l": 64, "r": 12, "t": 12, "b": 56},
     )
-    caption = (
+    return Drawing(figure, text["title"], text["caption"], 400, {"height": 340})
+
+
+_PROBABILITIES = {
+    "title": "Can its probabilities be believed?",
+    "x": "Probability given to the class",
+    "y": "Share that is of the class",
+    "caption": (
         "All classes pooled, in bins of equal counts. On the dashed line, a stated 70 % comes true "
         "in 70 % of cases; below it the model is overconfident. Blue is the chosen rung."
-    )
-    return Drawing(figure, "Can its probabilities be believed?", caption, height, {"height": 340})
+    ),
+}
+_LEVELS = {
+    "title": "Do the intervals hold at every level?",
+    "x": "Level that is asked for",
+    "y": "Held-out samples inside",
+    "caption": (
+        "On the dashed line, intervals at 70 % hold 70 % of the held-out samples; below it they "
+        "are too narrow, above it too wide. Blue is the chosen rung."
+    ),
+}
 
 
 def reliability_bins(
@@ -132,26 +151,47 @@ def reliability_bins(
     return mean, share, np.array([len(part) for part in parts])
 
 
-def _curve(figure: go.Figure, table: pd.DataFrame, classes: tuple[str, ...], row: Row) -> None:
-    import plotly.graph_objects as go
-
+def _of_classes(
+    table: pd.DataFrame, classes: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Stated probability, share that came true, and words for each bin."""
     probability = table[[f"p_{name}" for name in classes]].to_numpy(float)
     truth = table["y"].astype(str).to_numpy()[:, None] == np.array(classes)[None]
-    mean, share, count = reliability_bins(probability.ravel(), truth.ravel())
+    stated, share, count = reliability_bins(probability.ravel(), truth.ravel())
+    words = [
+        f"stated {100 * p:.0f} %, came true {100 * s:.0f} %<br>{n} cases"
+        for p, s, n in zip(stated, share, count, strict=True)
+    ]
+    return stated, share, words
+
+
+def _of_levels(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Level of the intervals, share of samples inside, and words for each level."""
+    needed = table["needed_level"].to_numpy(float)
+    levels = np.arange(1, LEVELS) / LEVELS
+    share = calibration_curve(needed, levels)
+    words = [
+        f"at {100 * p:.0f} %, {100 * s:.0f} % of {len(needed)} samples are inside"
+        for p, s in zip(levels, share, strict=True)
+    ]
+    return levels, share, words
+
+
+def _curve(
+    figure: go.Figure, row: Row, stated: np.ndarray, share: np.ndarray, words: list[str]
+) -> None:
+    import plotly.graph_objects as go
+
     colour = ACCENT if row.chosen else FAINT
     figure.add_trace(
         go.Scatter(
-            x=mean,
+            x=stated,
             y=share,
             mode="lines+markers",
             line={"color": colour, "width": 2.2 if row.chosen else 1},
             marker={"size": 8 if row.chosen else 4, "line": {"color": PAPER, "width": 1}},
             opacity=1 if row.chosen else 0.75,
-            hovertext=[
-                f"<b>{safe(row.title)}</b><br>stated {100 * p:.0f} %, came true {100 * s:.0f} %"
-                f"<br>{n} cases"
-                for p, s, n in zip(mean, share, count, strict=True)
-            ],
+            hovertext=[f"<b>{safe(row.title)}</b><br>{text}" for text in words],
             hoverinfo="text",
         )
     )

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from iceframe.core.crystals import Crystals
+from iceframe.physics.lattices import reduced_lattices
 from iceframe.scale.descriptors._space_groups import quiet_spglib
 from iceframe.scale.kept import Kept
-from iceframe.scale.lattices import reduced_lattices
 
 TOLERANCE = 0.01
 """Å by which sites may miss their symmetric places. pymatgen's default; larger than the noise of a

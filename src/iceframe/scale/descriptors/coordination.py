@@ -19,9 +19,9 @@ from __future__ import annotations
 import numpy as np
 
 from iceframe.core.crystals import Crystals
+from iceframe.physics.neighbours import chunks, neighbour_list
 from iceframe.scale.descriptor import DESCRIPTORS, Feature
 from iceframe.scale.descriptors._crystals import CrystalDescriptor, of_elements
-from iceframe.scale.neighbours import chunks, neighbour_list
 
 CUTOFF = 8.0
 """Å within which a site must have a neighbour; caesium has its nearest ones at 5.2 Å."""

@@ -17,10 +17,10 @@ from __future__ import annotations
 import numpy as np
 
 from iceframe.core.crystals import Crystals
+from iceframe.physics.neighbours import shortest_distances
 from iceframe.scale.descriptor import DESCRIPTORS, Feature
 from iceframe.scale.descriptors._crystal_symmetry import symmetries
 from iceframe.scale.descriptors._crystals import CrystalDescriptor, of_elements, over_sites
-from iceframe.scale.neighbours import shortest_distances
 
 ATOMIC_MASS = 1.66053906892
 """g/cm³ of one unified atomic mass unit in Å³ (CODATA 2022)."""

@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 from iceframe.core.crystals import Crystals
+from iceframe.physics.neighbours import pieces
 from iceframe.scale.descriptor import DESCRIPTORS, Feature
 from iceframe.scale.descriptors._crystals import CrystalDescriptor
-from iceframe.scale.neighbours import pieces
 
 RADII = np.arange(1.0, 7.01, 0.5)
 """Å."""

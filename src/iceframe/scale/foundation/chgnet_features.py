@@ -85,7 +85,7 @@ def chgnet_features(
     lengths = dict(zip(keys, (FIXED + 2 * sizes).tolist(), strict=True))
     found = {k: row for k, row in cache.read(keys).items() if len(row) == lengths[k]}
     first = {key: i for i, key in reversed(list(enumerate(keys)))}  # a crystal may come twice
-    lacking = np.array(sorted(i for key, i in first.items() if key not in found), int)
+    lacking = _by_geometry(crystals, sorted(i for key, i in first.items() if key not in found))
     done = len(crystals) - len(lacking)
     if progress is not None:
         progress(done, len(crystals))
@@ -98,6 +98,17 @@ def chgnet_features(
         if progress is not None:
             progress(done, len(crystals))
     return _unpacked([found[key] for key in keys], sizes)
+
+
+def _by_geometry(crystals: Crystals, index: list[int]) -> np.ndarray:
+    """Positions so that crystals of one cell and the same coordinates follow each other."""
+    if not index:
+        return np.empty(0, int)
+    from iceframe.scale.foundation.chgnet_network import geometry
+
+    seen: dict[bytes, int] = {}
+    ranks = [seen.setdefault(geometry(crystals, i), len(seen)) for i in index]
+    return np.array(index, int)[np.argsort(ranks, kind="stable")]
 
 
 def site_energies(crystals: Crystals, progress: Progress | None = None) -> np.ndarray:

@@ -12,6 +12,7 @@ Deng et al. 2023, https://doi.org/10.1038/s42256-023-00716-3. The weights come w
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import os
 import warnings
@@ -103,18 +104,35 @@ def build_graph(structure: Any, converter: Any) -> Any:
     return graph
 
 
+def geometry(crystals: Crystals, i: int) -> bytes:
+    """Cell and coordinates of one crystal; what a graph follows from, whatever the elements."""
+    sites = slice(crystals.offsets[i], crystals.offsets[i + 1])
+    return bytes(crystals.lattices[i].tobytes() + crystals.fractional[sites].tobytes())
+
+
 def graphs_of(
     crystals: Crystals, index: Sequence[int] | np.ndarray
 ) -> Iterator[tuple[int, Any | None]]:
-    """The positions ``index`` one after another, each with its graph, or ``None`` without one."""
+    """The positions ``index`` one after another, each with its graph, or ``None`` without one.
+
+    Crystals that differ in their elements alone, as swapped ones do, share all else of a graph.
+    """
     known = known_elements(crystals)
     converter = shared_network().graph_converter
+    built: dict[bytes, Any | None] = {}
     for i in np.asarray(index, int):
         if not known[i]:
             yield int(i), None
             continue
-        (structure,) = structures(crystals, [i])
-        yield int(i), build_graph(structure, converter)
+        place = geometry(crystals, i)
+        if place not in built:
+            (structure,) = structures(crystals, [i])
+            built[place] = build_graph(structure, converter)
+        graph = copy.copy(built[place])
+        if graph is not None:
+            numbers = crystals.numbers[crystals.offsets[i] : crystals.offsets[i + 1]]
+            graph.atomic_number = torch.tensor(numbers, dtype=torch.int32)
+        yield int(i), graph
 
 
 def cost(graph: Any) -> int:

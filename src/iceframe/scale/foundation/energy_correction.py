@@ -1,6 +1,7 @@
 """A foundation model's energy, corrected in the open: linear in it and in the composition.
 
-    y = b₀ + Σ_el b_el (x_el − x̄_el) + c (E − Ē) + d (I − Ī) + f (ln v − mean ln v)
+    y = b₀ + Σ_el b_el (x_el − x̄_el) + Σ_{el,a} p_el,a (x_el x_a − mean)
+        + c (E − Ē) + d (I − Ī) + f (ln v − mean ln v)
 
 ``x_el`` atomic fraction of an element; ``E`` CHGNet's energy per atom; ``I`` ionicity, the variance
 of the electronegativity χ over the atoms, ``Σ_{a<b} x_a x_b (χ_a − χ_b)²``: the part of the bond
@@ -8,15 +9,20 @@ energies that Pauling ascribed to differences in χ (1932, https://doi.org/10.10
 ``v`` volume per atom. The element offsets ``b_el`` turn an energy into a heat of formation with
 whatever references the target has, ``c`` turns an energy per atom into the target's own measure,
 and ``d`` and ``f`` take up what two calculations with different functionals disagree on in ionic
-and in spacious crystals. The penalty (ridge) is chosen by the leave-one-out error. Fractions are
-penalised as they are, so that an element seen in few crystals stays near the average.
+and in spacious crystals. The pair offsets ``p_el,a`` of an element with an anion former ``a`` (a
+nonmetal) let that disagreement be another for an oxide than for a nitride of the same metal; a
+product of fractions, and so in proportion to the number of such neighbours in a random mixture.
+With mixed anions each counts by its share. The penalty (ridge) is chosen by the leave-one-out
+error. Fractions are penalised as they are, so that an element seen in few crystals stays near the
+average.
 
 Offsets are told against the average atom of the training data (``Σ_el x̄_el b_el = 0``), for which
 an element that was not there counts as well. Where CHGNet cannot describe a crystal, its energy
 counts as the median.
 
 Correction of calculated energies by fitted element offsets: Stevanović et al. 2012,
-https://doi.org/10.1103/PhysRevB.85.115104.
+https://doi.org/10.1103/PhysRevB.85.115104; by anion: Wang et al. 2021,
+https://doi.org/10.1038/s41598-021-94550-5.
 """
 
 from __future__ import annotations
@@ -38,6 +44,10 @@ PENALTIES = np.logspace(-6, 3, 28)
 """For fractions as they are and standardised others."""
 
 N_ELEMENTS = 118
+ANION_FORMERS = (1, 6, 7, 8, 9, 15, 16, 17, 34, 35, 53)
+"""H, C, N, O, F, P, S, Cl, Se, Br, I."""
+PAIR_SCALE = 4.0
+"""Of a product of two fractions, at most a quarter, so that it is penalised as they are."""
 
 
 @dataclass(frozen=True)
@@ -108,17 +118,19 @@ class EnergyCorrection(RegressorMixin, BaseEstimator):
     Parameters
     ----------
     extended : with ionicity and volume, or with element fractions and the energy alone.
+    pairs : with offsets for pairs of an element and an anion former.
 
     Attributes
     ----------
-    elements_ : atomic numbers in the training data. names_, units_ : of its terms, in order.
+    elements_ : atomic numbers in the training data. pairs_ : atomic numbers ``(q, 2)`` of element
+        and anion former that occur together there.
     coefficients_ : of the terms ``(p,)``, in the target's unit per the term's own.
     centre_, spread_ : mean and standard deviation of the terms in the training data ``(p,)``.
     intercept_ : the prediction at the centre.
     """
 
-    def __init__(self, *, extended: bool = True) -> None:
-        self.extended = extended
+    def __init__(self, *, extended: bool = True, pairs: bool = True) -> None:
+        self.extended, self.pairs = extended, pairs
 
     def fit(self, X: Crystals, y: np.ndarray) -> EnergyCorrection:
         """Fit to crystals ``X`` and target ``y`` ``(n,)``."""
@@ -126,12 +138,14 @@ class EnergyCorrection(RegressorMixin, BaseEstimator):
 
         y = np.asarray(y, float)
         self.elements_ = np.unique(X.numbers)
+        self.pairs_ = _pairs(X) if self.pairs else np.zeros((0, 2), np.int64)
         self.median_ = _median(energies(X))
         terms = self._terms(X)
         self.centre_, self.spread_ = terms.mean(axis=0), terms.std(axis=0)
         fractions = len(self.elements_)
         scale = np.where(self.spread_ > 1e-9 * np.abs(self.centre_), self.spread_, 1.0)
         scale[:fractions] = 1.0
+        scale[fractions : fractions + len(self.pairs_)] = 1.0 / PAIR_SCALE
         model = RidgeCV(PENALTIES).fit((terms - self.centre_) / scale, y)
         self.intercept_ = float(model.intercept_)
         self.coefficients_ = np.ascontiguousarray(model.coef_ / scale)
@@ -154,7 +168,11 @@ class EnergyCorrection(RegressorMixin, BaseEstimator):
 
         names = symbols()
         fractions = [Term(f"{names[z - 1]} fraction", "", 0.1) for z in self.elements_]
-        return [*fractions, ENERGY, *((IONICITY, VOLUME) if self.extended else ())]
+        pairs = [
+            Term(f"{names[z - 1]}–{names[a - 1]} pairs (product of fractions)", "", 0.1)
+            for z, a in self.pairs_
+        ]
+        return [*fractions, *pairs, ENERGY, *((IONICITY, VOLUME) if self.extended else ())]
 
     def describe(self) -> list[dict[str, Any]]:
         """A row a term, the most important first. ``coefficient``: what one standard deviation more
@@ -185,6 +203,7 @@ class EnergyCorrection(RegressorMixin, BaseEstimator):
         """Arrays and JSON values that :meth:`restore` needs."""
         arrays = {
             "elements": self.elements_,
+            "pairs": self.pairs_,
             "coefficients": self.coefficients_,
             "centre": self.centre_,
             "spread": self.spread_,
@@ -201,6 +220,7 @@ class EnergyCorrection(RegressorMixin, BaseEstimator):
         check_weights(values)
         try:
             self.elements_ = np.array(arrays["elements"])
+            self.pairs_ = np.array(arrays["pairs"]).reshape(-1, 2)
             self.coefficients_ = np.array(arrays["coefficients"])
             self.centre_, self.spread_ = np.array(arrays["centre"]), np.array(arrays["spread"])
             self.intercept_, self.median_ = float(values["intercept"]), float(values["median"])
@@ -213,7 +233,9 @@ class EnergyCorrection(RegressorMixin, BaseEstimator):
     def _terms(self, X: Crystals) -> np.ndarray:
         others = composition_terms(X, self.extended)
         others[:, 0] = np.where(np.isfinite(others[:, 0]), others[:, 0], self.median_)
-        return np.hstack([element_fractions(X)[:, self.elements_ - 1], others])
+        shares = element_fractions(X)
+        pairs = shares[:, self.pairs_[:, 0] - 1] * shares[:, self.pairs_[:, 1] - 1]
+        return np.hstack([shares[:, self.elements_ - 1], pairs, others])
 
 
 def weights_state() -> dict[str, str]:
@@ -243,6 +265,20 @@ def damaged(reason: object) -> InputError:
         got=reason,
         hint="restore the rung's folder from a copy, or delete it and run again",
     )
+
+
+def _pairs(crystals: Crystals) -> np.ndarray:
+    """Atomic numbers ``(q, 2)`` of element and anion former that some crystal holds together."""
+    there = element_fractions(crystals) > 0
+    together = there.T.astype(np.int64) @ there.astype(np.int64) > 0
+    formers = [a for a in ANION_FORMERS if there[:, a - 1].any()]
+    found = [
+        (z, a)
+        for a in formers
+        for z in np.flatnonzero(together[a - 1]) + 1
+        if z != a and not (z in formers and z < a)  # a pair of two formers counts once
+    ]
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def _median(values: np.ndarray) -> float:

@@ -89,7 +89,7 @@ class FeatureCache:
                     found |= {key: np.frombuffer(b, "<f4") for key, c, b in rows if _whole(c, b)}
         except sqlite3.OperationalError:  # busy for too long, or not readable: as if it were empty
             return found
-        except (sqlite3.DatabaseError, OSError):
+        except (sqlite3.DatabaseError, UnicodeDecodeError, OSError):
             self._discard()
         return found
 
@@ -105,7 +105,7 @@ class FeatureCache:
                 )
         except sqlite3.OperationalError:  # no room, no right to write, or busy for too long
             return
-        except (sqlite3.DatabaseError, OSError):
+        except (sqlite3.DatabaseError, UnicodeDecodeError, OSError):
             self._discard()
 
     @contextmanager

@@ -24,7 +24,7 @@ import numpy as np
 
 from iceframe.core.crystals import Crystals
 from iceframe.core.errors import InputError
-from iceframe.scale.lattices import reduced_lattices
+from iceframe.physics.lattices import reduced_lattices
 
 TOLERANCE = 1e-8
 """Å by which a neighbour may lie outside the cutoff, and that apart two sites are one."""

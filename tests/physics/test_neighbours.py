@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from iceframe.core.crystals import Crystals
 from iceframe.core.errors import InputError
 from iceframe.ingest.crystals import structures
-from iceframe.scale import neighbours as module
-from iceframe.scale.lattices import reduced_lattices
-from iceframe.scale.neighbours import (
+from iceframe.physics import neighbours as module
+from iceframe.physics.lattices import reduced_lattices
+from iceframe.physics.neighbours import (
     TIE,
     Neighbours,
     nearest,
@@ -20,7 +20,7 @@ from iceframe.scale.neighbours import (
     neighbour_list,
 )
 
-from .crystal_cases import (
+from ..scale.crystal_cases import (
     DRAWINGS,
     copper,
     crystal,

@@ -1,0 +1,1 @@
+"""One file an action: how it is carried out."""

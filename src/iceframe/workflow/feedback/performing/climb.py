@@ -1,0 +1,19 @@
+"""Climb: measure the next rung of the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from iceframe.workflow.feedback.bench import Bench
+from iceframe.workflow.feedback.performer import PERFORMERS, Performed, Performer
+
+
+@PERFORMERS.register("climb")
+class Climb(Performer):
+    """See the module."""
+
+    name = "climb"
+
+    def perform(self, arguments: Mapping[str, Any], bench: Bench) -> Performed:
+        return Performed(bench.measure([arguments["rung"]], arguments["variant"]))
