@@ -75,5 +75,5 @@ def alloy_run(alloy_table: Path, tmp_path_factory: pytest.TempPathFactory) -> An
     from iceframe.workflow.session import run
 
     out = tmp_path_factory.mktemp("runs") / "alloys"
-    quick = {"folds": 3, "workers": 1, "trials": 2, "shift": False}
+    quick = {"folds": 3, "workers": 1, "trials": 2, "repeats": 1, "shift": False}
     return run(alloy_table, "strength", ladder=["mean", "ridge", "tree"], out=out, **quick)

@@ -12,7 +12,7 @@ from iceframe.core.values import Fold, Splits
 from iceframe.workflow.feedback.bench import left_out, only_trained_on
 from iceframe.workflow.feedback.sampling import NOISE, distances, most_telling, standardised
 from iceframe.workflow.feedback.simulation import recipe_of, worth
-from iceframe.workflow.prepare import name_of_splits
+from iceframe.workflow.folds import name_of_splits
 
 
 def variance(x: np.ndarray, known: np.ndarray, scale: float) -> np.ndarray:

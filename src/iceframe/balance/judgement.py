@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from iceframe.balance.candidates import Candidate
 from iceframe.balance.wording import number, quantity
 
-CONFIDENCE = 0.95  # asked of every comparison
+CONFIDENCE = 0.95  # asked of an accusation: that intervals lie, that an action pays
+ENOUGH = 0.5  # asked of a simpler rung: that it is good enough is more likely than not (ADR 14)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
 """Which candidates count: an action must have paid, an escalation must be shown to.
 
-The rule of :mod:`iceframe.balance.decision` asks of a simple rung the proof that it is not inferior
-to the best. In doubt it takes the more complex one, which is right where the rungs were named by
-somebody who wants them. A search that tries whatever could help must put the burden of proof on
-the other side, or it escalates by the luck of the best of many. So before the decision:
+The rule of :mod:`iceframe.balance.decision` weighs rungs on the same data. A search also changes
+the data, and tries whatever could help; it must not escalate by the luck of the best of many. So
+before the decision:
 
 1. A candidate is *unbeaten* if none that may be chosen (complete, above the floors, its coverage
    not refuted) is measurably better: its loss is lower by more than the ROPE, and lower at all
    with P ≥ 0.6 by the correlated Bayesian t-test over paired folds; or the same for its physical
    agreement PF*, where both have it. Such sets are in use as model confidence sets (Hansen, Lunde &
-   Nason 2011, doi 10.3982/ECTA5771). Why 0.8: the test is careful, since folds share samples, and
-   sees few of them; where 0.95 is asked, a rung that is truly too simple is kept more often than a
-   needless one is taken. At 0.8 both errors are about as rare.
+   Nason 2011, doi 10.3982/ECTA5771). Why so little: the test is careful, since folds share
+   samples, and sees few of them. The higher this is, the more often a rung is kept that is truly
+   too simple; on 226 planted data sets both errors were about as rare between 0.5 and 0.7.
 2. A candidate on changed data is rejected where the same rung on the data before is unbeaten: the
    change brought nothing measurable.
 3. While the decision's choice is more complex than an unbeaten candidate, it is rejected, and the

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from iceframe.balance.candidates import Candidate, Shortfall, shortfalls
-from iceframe.balance.judgement import CONFIDENCE, Judgement, Rule
+from iceframe.balance.judgement import ENOUGH, Judgement, Rule
 from iceframe.balance.wording import chance, listed, quantity, relative_complexity
 from iceframe.core.values import Equilibrium, Status
 from iceframe.measure.metrics import METRICS
@@ -28,22 +28,15 @@ def comparison(candidate: Candidate, best: Candidate, probability: float, rule: 
     gap = rule.amount(candidate.loss - best.loss)
     if np.isnan(probability):
         return f"{name} is {gap} worse than {other}; one fold cannot tell whether that matters."
-    if probability >= CONFIDENCE:
+    if probability >= ENOUGH:
+        equal = np.isclose(candidate.loss, best.loss, rtol=1e-9)  # but for rounding
         how = (
-            f"is {gap} worse than {other}, inside the"
-            if candidate.loss > best.loss
-            else (f"is as good as {other} within the")
+            f"is as good as {other} within the"
+            if equal or candidate.loss < best.loss
+            else f"is {gap} worse than {other}, inside the"
         )
         return f"{name} {how} {rule.margin} ({chance(probability)})."
-    if candidate.loss - best.loss > rule.rope:
-        sure = chance(probability)
-        return f"{name} is {gap} worse than {other}, outside the {rule.margin} ({sure})."
-    equal = np.isclose(candidate.loss, best.loss, rtol=1e-9)  # but for rounding
-    apart = f"as good as {other} on average" if equal else f"{gap} worse than {other}"
-    return (
-        f"{name} is {apart}; {len(best.folds)} folds cannot show that this stays "
-        f"inside the {rule.margin} ({chance(probability)}, {CONFIDENCE} is asked)."
-    )
+    return f"{name} is {gap} worse than {other}, outside the {rule.margin} ({chance(probability)})."
 
 
 def physics(candidate: Candidate, other: Candidate, probability: float) -> str:

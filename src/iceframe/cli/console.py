@@ -21,6 +21,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _KINDS = {
     "truth": "exact flips for fold {part}",
     "fold": "fold {part}",
+    "repeat": "{part}",
     "final": "final model",
     "gdf": "degrees of freedom ({part})",
     "shift": "held-out {part}",

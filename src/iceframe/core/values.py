@@ -253,8 +253,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class Splits:
-    """Outer folds, how they were made, and what was done to keep them honest."""
+    """Outer folds, how they were made, and what was done to keep them honest.
+
+    ``repeats``: the folds of further partitions of the same kind, on which the loss alone is
+    measured, so that rungs can be told apart.
+    """
 
     spec: str
     folds: tuple[Fold, ...]
     notes: tuple[str, ...] = ()
+    repeats: tuple[Fold, ...] = ()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -158,7 +159,7 @@ def _auto(data: Dataset, folds: int, seed: int) -> Splits:
     else:
         splits = _plain(data, "random", folds, seed)
         why = "auto: random folds."
-    return Splits(splits.spec, splits.folds, (why, *splits.notes))
+    return replace(splits, notes=(why, *splits.notes))
 
 
 def _codes(data: Dataset) -> np.ndarray:

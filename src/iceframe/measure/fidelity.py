@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from iceframe.core.values import Task
+
 PROBABILITY_FLOOR = 1e-15
 SMALLEST_GROUP = 10  # a coverage over fewer samples says nothing
 
@@ -65,6 +67,13 @@ def classification_scores(codes: np.ndarray, probabilities: np.ndarray) -> dict[
         "accuracy": float(hit.mean()),
         "log_loss": float(-np.mean(np.log(np.clip(share, PROBABILITY_FLOOR, 1.0)))),
     }
+
+
+def plain_scores(y: np.ndarray, predicted: np.ndarray, task: Task) -> dict[str, float]:
+    """:func:`regression_scores` of predictions ``(n,)``, or :func:`classification_scores` of
+    probabilities ``(n, k)`` and class codes ``y``."""
+    score = regression_scores if task == "regression" else classification_scores
+    return score(y, predicted)
 
 
 def covered(y: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -176,6 +176,7 @@ def fidelity_evidence(
     unit: str = "",
     groups: np.ndarray | None = None,
     seed: int = 0,
+    repeats: Sequence[Mapping[str, float]] = (),
 ) -> list[Evidence]:
     """All fidelity rows of a rung from its held-out predictions.
 
@@ -185,7 +186,8 @@ def fidelity_evidence(
         for a classification (``y`` and ``mean`` class names) ``p_<class>``, ``covered``,
         ``set_size``. n : samples in the data set, so that a fold was trained on the others.
     groups : a label for each prediction; default the true class, or the fifth of the predicted
-        values, for the coverage of the worst group.
+        values, for the coverage of the worst group. repeats : the :func:`fidelity.plain_scores` on
+        further folds, which are averaged with those of the predictions.
     """
     parts = [part for _, part in predictions.groupby("fold", sort=False)]
     n_test = len(predictions) / len(parts)
@@ -200,7 +202,7 @@ def fidelity_evidence(
         inside = predictions["covered"].to_numpy(bool)
     rows = []
     for metric in scores[0]:
-        values = [score[metric] for score in scores]
+        values = [score[metric] for score in (*scores, *repeats) if metric in score]
         unit_here = unit if task == "regression" and metric != "r2" else ""
         rows.append(
             from_folds(

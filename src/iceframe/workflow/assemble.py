@@ -29,6 +29,7 @@ from iceframe.workflow.plan import TAU_FRACTIONS, Unit, Workload, plan_units
 from iceframe.workflow.prepare import Prepared
 from iceframe.workflow.settings import LEVEL, RunSettings
 
+UNKNOWN = {"mae": float("nan"), "balanced_accuracy": float("nan")}
 EVIDENCE = "evidence.parquet"
 COSTS = "costs.parquet"
 PREDICTIONS = "predictions.parquet"
@@ -135,6 +136,15 @@ def _costs(units: Sequence[Unit], store: RunStore) -> pd.DataFrame:
 # -- evidence --------------------------------------------------------------------------------------
 
 
+def _repeats(units: Sequence[Unit], store: RunStore, work: Workload) -> list[dict[str, float]]:
+    """Scores on the folds of further partitions; those that are not there yet are unknown."""
+    done = {u.part: store.unit(u.key) for u in units if u.kind == "repeat"}
+    return [
+        read_json(done[f.name] / "result.json")["scores"] if f.name in done else UNKNOWN
+        for f in work.splits.repeats
+    ]
+
+
 def _rung_evidence(
     rung: str,
     units: Sequence[Unit],
@@ -153,6 +163,7 @@ def _rung_evidence(
         rows += fidelity_evidence(
             rung, mine, work.context.task, work.classes,
             n=len(work.y), unit=unit, groups=groups, seed=seed,
+            repeats=_repeats(units, store, work),
         )  # fmt: skip
         quality = [read_json(path / "result.json")["transparency"] for path in folds]
         rows += transparency_evidence(rung, quality, seed=seed)

@@ -1,10 +1,10 @@
 """The units of work of a run: one (rung, part), each keyed by the hash of all it depends on.
 
 Kinds: ``truth`` (the exact physics of some samples of a fold, for all rungs), ``fold`` (tune, fit,
-predict, calibrate and explain on one outer fold), ``shift`` (the same without explanations, one
-held-out cluster), ``final`` (the rung on all the data: what it learned), ``gdf`` (generalised
-degrees of freedom of the final rung at one perturbation size) and ``curve`` (one training size and
-repeat of a learning curve).
+predict, calibrate and explain on one outer fold), ``repeat`` (the loss alone, on a fold of a
+further partition), ``shift`` (the same without explanations, one held-out cluster), ``final`` (the
+rung on all the data: what it learned), ``gdf`` (generalised degrees of freedom of the final rung at
+one perturbation size) and ``curve`` (one training size and repeat of a learning curve).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from iceframe.core.values import Fold, Law, Splits
 from iceframe.scale.rung import RUNGS, Context, Inputs
 from iceframe.workflow.settings import RunSettings
 
-Kind = Literal["truth", "fold", "shift", "final", "gdf", "curve"]
+Kind = Literal["truth", "fold", "repeat", "shift", "final", "gdf", "curve"]
 PHYSICS = "physics"  # in place of a rung: what all rungs are compared with
 TAU_FRACTIONS = (0.5, 0.1)
 
@@ -59,10 +59,11 @@ class Workload:
     law: Law | None = None
 
     def fold(self, unit: Unit) -> Fold:
-        """The fold that a ``fold``, ``curve`` or ``shift`` unit works on."""
+        """The fold that a ``fold``, ``repeat``, ``curve`` or ``shift`` unit works on."""
         splits = self.shift if unit.kind == "shift" else self.splits
         assert splits is not None
-        return next(f for f in splits.folds if f.name == unit.part)
+        folds = splits.repeats if unit.kind == "repeat" else splits.folds
+        return next(f for f in folds if f.name == unit.part)
 
 
 def plan_units(work: Workload, identity: Mapping[str, Any]) -> list[Unit]:
@@ -80,6 +81,10 @@ def plan_units(work: Workload, identity: Mapping[str, Any]) -> list[Unit]:
             exact = truth.get(f.name) if RUNGS[rung].input == "image" else None
             needs = exact.key if exact else None
             units.append(make_unit("fold", rung, f.name, identity, f.train, f.test, needs=needs))
+        units += [
+            make_unit("repeat", rung, f.name, identity, f.train, f.test)
+            for f in work.splits.repeats
+        ]
         units.append(final)
         units += [
             make_unit("gdf", rung, f"tau{t}", identity, needs=final.key) for t in TAU_FRACTIONS

@@ -25,9 +25,11 @@ from iceframe.core.values import Audit, Finding, Fold, Representation, Splits
 from iceframe.ingest import check, make_splits
 from iceframe.ingest.duplicates import duplicate_groups
 from iceframe.ingest.formulas import composition_codes
+from iceframe.ingest.repeats import repeated
 from iceframe.scale.fitting import context_for
 from iceframe.scale.represent import Representer
 from iceframe.scale.rung import Inputs
+from iceframe.workflow.folds import read_splits, splits_json
 from iceframe.workflow.physics import testable
 from iceframe.workflow.plan import Workload
 from iceframe.workflow.settings import RunSettings
@@ -148,11 +150,14 @@ def prepare(
 
 
 def _prepare_into(staged: Path, data: Dataset, settings: RunSettings, given: Splits | None) -> None:
-    splits = given or make_splits(data, settings.splits, settings.folds, settings.seed)
-    write_json(staged / "splits.json", _splits_json(splits))
+    splits = given
+    if splits is None:
+        splits = make_splits(data, settings.splits, settings.folds, settings.seed)
+        splits = repeated(data, splits, settings.repeats, settings.seed)
+    write_json(staged / "splits.json", splits_json(splits))
     shift = _shift_splits(data, settings)
     if shift is not None:
-        write_json(staged / "shift.json", _splits_json(shift))
+        write_json(staged / "shift.json", splits_json(shift))
     audit = check(data, splits, seed=settings.seed)
     write_json(staged / "audit.json", audit_json(audit))
     created = datetime.now().astimezone().isoformat(timespec="minutes")
@@ -243,36 +248,6 @@ def _read_prepared(
     return Prepared(work, read_audit(folder / "audit.json"), representer)
 
 
-def name_of_splits(splits: Splits, data: Dataset) -> str:
-    """What folds that are given are called in a run's settings: their kind, and their content.
-
-    Raises
-    ------
-    InputError : no folds, positions that are not in the data, samples on both sides of a fold.
-    """
-    where = "splits"
-    if not splits.folds:
-        raise InputError("These splits hold no folds.", where=where, got=splits.spec)
-    for fold in splits.folds:
-        positions = np.concatenate([fold.train, fold.test])
-        if not len(fold.train) or not len(fold.test):
-            raise InputError("A fold is empty on one side.", where=where, got=fold.name)
-        if positions.min() < 0 or positions.max() >= len(data):
-            raise InputError(
-                "A fold holds positions that are not in the data.",
-                where=f"{where}, {fold.name}",
-                got=f"{positions.min()} to {positions.max()}",
-                allowed=f"0 to {len(data) - 1}",
-            )
-        if len(np.unique(positions)) < len(positions):
-            raise InputError(
-                "A fold holds a sample twice: what is tested must not be trained on.",
-                where=f"{where}, {fold.name}",
-            )
-    content = [[f.name, f.train.tolist(), f.test.tolist()] for f in splits.folds]
-    return f"{splits.spec}#{content_hash(content)[:12]}"
-
-
 def inner_groups(data: Dataset, splits: Splits) -> np.ndarray:
     """Labels ``(n,)`` of what inner folds keep together, as the outer ones do.
 
@@ -330,16 +305,6 @@ def read_representation(folder: Path) -> tuple[Representation, Representer]:
     return representation, Representer.from_state(meta["representer"])
 
 
-def read_splits(path: Path) -> Splits:
-    """Splits as stored by :func:`prepare`."""
-    body = read_json(path)
-    folds = tuple(
-        Fold(f["name"], np.array(f["train"], np.int64), np.array(f["test"], np.int64))
-        for f in body["folds"]
-    )
-    return Splits(body["spec"], folds, tuple(body["notes"]))
-
-
 def audit_json(audit: Audit) -> dict[str, Any]:
     """An audit as plain values."""
     return {"findings": [f.as_dict() for f in audit.findings], "facts": dict(audit.facts)}
@@ -350,14 +315,6 @@ def read_audit(path: Path) -> Audit:
     body = read_json(path)
     findings = tuple(Finding(**{**f, "samples": tuple(f["samples"])}) for f in body["findings"])
     return Audit(findings, body["facts"])
-
-
-def _splits_json(splits: Splits) -> dict[str, Any]:
-    return {
-        "spec": splits.spec,
-        "notes": splits.notes,
-        "folds": [{"name": f.name, "train": f.train, "test": f.test} for f in splits.folds],
-    }
 
 
 def _shift_splits(data: Dataset, settings: RunSettings) -> Splits | None:

@@ -15,11 +15,13 @@ from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
+from iceframe.ingest.repeats import usual_repeats
 from iceframe.scale.fitting import TRIALS
 from iceframe.scale.represent import descriptors_named
 from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
+from iceframe.workflow.folds import name_of_splits, read_splits
 from iceframe.workflow.further import Questions
 from iceframe.workflow.plan import plan_units
 from iceframe.workflow.processes import MOST_WORKERS, number_of_workers
@@ -47,6 +49,7 @@ def run(
     workers: int | None = None,
     device: str = "auto",
     trials: int | Mapping[str, int] | None = None,
+    repeats: int | None = None,
     shift: bool = True,
     unlabelled: Dataset | None = None,
     teacher: str = "",
@@ -69,6 +72,8 @@ def run(
     workers : processes; one a core when not given.
     trials : most tuning trials a rung and fold, or that number by effort (``light``, ``medium``,
         ``heavy``, ``extreme``); 0 keeps a rung's default settings.
+    repeats : partitions on which losses are compared; by default three for a table of fewer than
+        400 samples, so that its rungs can be told apart, else one. Given folds bring their own.
     shift : whether to measure the leave-cluster-out error.
     unlabelled : samples without a target, for rungs that learn from another's answers about them.
     teacher : the rung that these learn from; where none is named, they choose one in every fold.
@@ -84,7 +89,7 @@ def run(
     given = splits if isinstance(splits, Splits) else None
     settings = RunSettings(
         names,
-        prepare.name_of_splits(splits, dataset) if isinstance(splits, Splits) else splits,
+        name_of_splits(splits, dataset) if isinstance(splits, Splits) else splits,
         folds if given is None else len(given.folds),
         seed,
         dict(floors or {}),
@@ -92,6 +97,7 @@ def run(
         _trials(trials),
         shift=shift,
         descriptors=descriptors_named(descriptors, dataset),
+        repeats=1 if given else usual_repeats(dataset) if repeats is None else repeats,
     )
     check_floors(settings.floors)
     header = prepare.header_of(dataset, settings, command)
@@ -221,7 +227,7 @@ class Run:
     @cached_property
     def splits(self) -> Splits:
         """The outer folds."""
-        return prepare.read_splits(prepare.prepared_folder(self.store) / "splits.json")
+        return read_splits(prepare.prepared_folder(self.store) / "splits.json")
 
     @property
     def rungs(self) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ class RunSettings:
     ``physics_samples`` of those whose explanations are tested against exact physics, where it can
     be computed;
     ``trials`` bounds the number of tuning trials by effort (0: the rung's default settings);
-    ``descriptors`` names what tables are made of (none named: the defaults).
+    ``descriptors`` names what tables are made of (none named: the defaults); ``repeats`` how many
+    partitions the losses are compared on.
     """
 
     ladder: tuple[str, ...]
@@ -43,6 +44,7 @@ class RunSettings:
     physics_samples: int = 8
     shift: bool = True
     descriptors: tuple[str, ...] | None = None
+    repeats: int = 1
     gdf_replicates: Mapping[str, int] = field(
         default_factory=lambda: {"light": 16, "medium": 8, "heavy": 3, "extreme": 2}
     )
@@ -58,6 +60,8 @@ class RunSettings:
             raise UsageError("A rung is named twice in the ladder.", got=", ".join(doubled))
         if self.seed < 0:
             raise UsageError("The seed is negative.", got=self.seed, allowed="0 or more")
+        if self.repeats < 1:
+            raise UsageError("The folds are measured at least once.", got=self.repeats)
 
     def deciding(self) -> dict[str, Any]:
         """The settings that change numbers, and so must agree when a run is continued."""
@@ -65,6 +69,8 @@ class RunSettings:
         del body["ladder"], body["floors"]
         if self.descriptors is None:  # as in runs that were made before they could be named
             del body["descriptors"]
+        if self.repeats == 1:
+            del body["repeats"]
         return body
 
 

@@ -23,6 +23,7 @@ from iceframe.measure.complexity import (
     non_additivity,
 )
 from iceframe.measure.conformal import Conformal, calibrate
+from iceframe.measure.fidelity import plain_scores
 from iceframe.measure.partial_dependence import partial_dependence
 from iceframe.measure.table_model import model_function
 from iceframe.measure.uncertainty.held_out import fold_columns, shift_columns
@@ -42,6 +43,7 @@ def perform(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None
     kinds = {
         "truth": _truth,
         "fold": _fold,
+        "repeat": _repeat,
         "shift": _shift,
         "final": _final,
         "gdf": _gdf,
@@ -110,6 +112,22 @@ def _predictions(
         frame[f"p{code}"] = predicted[:, code]
         frame[f"s{code}"] = sets[:, code]
     return frame
+
+
+# -- the same on another partition -----------------------------------------------------------------
+
+
+def _repeat(unit: Unit, work: Workload, staged: Path, base: Path | None) -> None:
+    clock = _Stopwatch()
+    rung, context = _rung(unit, work)
+    fold = work.fold(unit)
+    settings = _tuned(rung, context, work, fold.train)
+    fitted = fit(rung, settings, work.inputs.take(fold.train), work.y[fold.train], context)
+    predicted = fitted.predict(work.inputs.take(fold.test))
+    scores = plain_scores(work.y[fold.test], predicted, context.task)
+    write_json(staged / "result.json", {"settings": settings, "scores": scores})
+    clock.lap("total_seconds")
+    clock.write(staged)
 
 
 # -- a held-out cluster ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Descriptors, Device, Ladder, Workers
+from iceframe.cli.commands.run import Descriptors, Device, Ladder, Repeats, Workers
 from iceframe.core.errors import BudgetExhausted
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def balance(
         int | None,
         typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),
     ] = None,
+    repeats: Repeats = None,
     shift: Annotated[
         bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
     ] = False,
@@ -121,6 +122,7 @@ def balance(
             workers=workers,
             device=device,
             trials=trials,
+            repeats=repeats,
             shift=shift,
             command=" ".join(["iceframe", *sys.argv[1:]]),
             watch=watch,

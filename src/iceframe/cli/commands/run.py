@@ -40,6 +40,14 @@ Budget = Annotated[
     str | None,
     typer.Option("--budget", help="Stop starting work after this long (90s, 10m, 2h); resumable."),
 ]
+Repeats = Annotated[
+    int | None,
+    typer.Option(
+        "--repeats",
+        help="Partitions on which losses are compared; three for a table of fewer than 400 "
+        "samples when not given, else one.",
+    ),
+]
 
 
 @app.command()
@@ -64,6 +72,7 @@ def run(
         int | None,
         typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),
     ] = None,
+    repeats: Repeats = None,
     shift: Annotated[
         bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
     ] = True,
@@ -98,6 +107,7 @@ def run(
             workers=workers,
             device=device,
             trials=trials,
+            repeats=repeats,
             shift=shift,
             command=" ".join(["iceframe", *sys.argv[1:]]),
             watch=watch,

@@ -76,6 +76,7 @@ class Options:
     descriptors: tuple[str, ...] | None = None
     device: str = "auto"
     trials: int | Mapping[str, int] | None = None
+    repeats: int | None = None
     shift: bool = False
     workers: int | None = None
     command: str = "iceframe.run_balanced"
@@ -223,6 +224,7 @@ class Bench:
             workers=options.workers,
             device=options.device,
             trials=options.trials,
+            repeats=options.repeats,
             shift=options.shift,
             unlabelled=self._others() if knows.beyond == "unlabelled" else None,
             teacher=knows.teacher,
@@ -352,8 +354,12 @@ def only_trained_on(splits: Splits, n: int, added: int) -> Splits:
     [0, 2, 3]
     """
     new = np.arange(n, n + added)
-    folds = tuple(Fold(f.name, np.concatenate([f.train, new]), f.test) for f in splits.folds)
-    return Splits(splits.spec, folds, (*splits.notes, f"{added} samples are only trained on."))
+    folds, repeats = (
+        tuple(Fold(f.name, np.concatenate([f.train, new]), f.test) for f in some)
+        for some in (splits.folds, splits.repeats)
+    )
+    notes = (*splits.notes, f"{added} samples are only trained on.")
+    return Splits(splits.spec, folds, notes, repeats)
 
 
 def left_out(splits: Splits, keep: np.ndarray) -> Splits:
@@ -365,11 +371,14 @@ def left_out(splits: Splits, keep: np.ndarray) -> Splits:
     ([0], [1, 2])
     """
     place = np.cumsum(keep) - 1
-    folds = tuple(
-        Fold(f.name, place[f.train[keep[f.train]]], place[f.test[keep[f.test]]])
-        for f in splits.folds
+    folds, repeats = (
+        tuple(
+            Fold(f.name, place[f.train[keep[f.train]]], place[f.test[keep[f.test]]]) for f in some
+        )
+        for some in (splits.folds, splits.repeats)
     )
-    return Splits(splits.spec, folds, (*splits.notes, f"{int((~keep).sum())} samples left out."))
+    notes = (*splits.notes, f"{int((~keep).sum())} samples left out.")
+    return Splits(splits.spec, folds, notes, repeats)
 
 
 def _ladder_in(folder: Path) -> list[str]:

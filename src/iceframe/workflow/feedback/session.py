@@ -51,6 +51,7 @@ def run_balanced(
     workers: int | None = None,
     device: str = "auto",
     trials: int | Mapping[str, int] | None = None,
+    repeats: int | None = None,
     shift: bool = False,
     command: str = "iceframe.run_balanced",
     watch: Watch | None = None,
@@ -104,6 +105,7 @@ def run_balanced(
         descriptors_named(descriptors, dataset),
         device,
         trials,
+        repeats,
         shift,
         workers,
         command,
@@ -146,6 +148,7 @@ def _header(
         "descriptors": None if options.descriptors is None else list(options.descriptors),
         "trials": dict(options.trials) if isinstance(options.trials, Mapping) else options.trials,
         "shift": options.shift,
+        **({} if options.repeats is None else {"repeats": options.repeats}),
         "device": options.device,
     }
     header["identity"] = {

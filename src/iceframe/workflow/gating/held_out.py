@@ -17,6 +17,7 @@ import pandas as pd
 from iceframe.core.errors import InputError
 from iceframe.core.values import Fold
 from iceframe.workflow import prepare
+from iceframe.workflow.folds import read_splits
 from iceframe.workflow.plan import Kind, make_unit
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def held_out_answers(run: Run, rung: str) -> HeldOut:
     prepared = prepare.prepared_folder(run.store)
     kinds: list[tuple[Kind, tuple[Fold, ...]]] = [("fold", run.splits.folds)]
     if (prepared / "shift.json").exists():
-        kinds.append(("shift", prepare.read_splits(prepared / "shift.json").folds))
+        kinds.append(("shift", read_splits(prepared / "shift.json").folds))
     units = {name: list(_finished(run, name, kinds)) for name in run.rungs}
     mine = units.get(rung, [])
     if not any(kind == "fold" for kind, _, _ in mine):
