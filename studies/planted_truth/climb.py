@@ -22,6 +22,7 @@ from iceframe.core.files import read_json, write_json
 from iceframe.core.runstore import RunStore
 from iceframe.core.seeds import derive_seed
 from iceframe.core.values import Evidence
+from iceframe.ingest.repeats import usual_repeats
 from iceframe.measure.complexity import (
     Estimate,
     complexity_share,
@@ -48,6 +49,7 @@ def measure(truth: Planted, settings: RunSettings, fresh: bool = True) -> dict[s
     ``rope`` (the audit's repeat error, or ``None``), ``true`` (rung -> true loss; empty unless
     ``fresh``) and ``seconds`` (rung -> processor seconds).
     """
+    settings = replace(settings, repeats=usual_repeats(truth.data))
     with tempfile.TemporaryDirectory(prefix="planted-truth-") as folder:
         header = header_of(truth.data, settings, "planted truth")
         store = RunStore.create_or_open(Path(folder) / "run", header)
@@ -60,7 +62,7 @@ def measure(truth: Planted, settings: RunSettings, fresh: bool = True) -> dict[s
         for rung in settings.ladder:
             start = time.process_time()
             mine = [u for u in units if u.rung == rung]
-            losses = [_fold_loss(u, prepared.work) for u in mine if u.kind == "fold"]
+            losses = [_fold_loss(u, prepared.work) for u in mine if u.kind in ("fold", "repeat")]
             final = _fitted(next(u for u in mine if u.kind == "final"), prepared.work)
             freedom = _freedom(mine, final, prepared.work, Path(folder) / rung)
             rows += [_loss_row(rung, losses, prepared.work)]
@@ -126,7 +128,7 @@ def _fitted(unit: Unit, work: Workload, index: np.ndarray | None = None) -> Fitt
 
 
 def _loss_row(rung: str, losses: list[float], work: Workload) -> Evidence:
-    n, folds = len(work.y), len(losses)
+    n, folds = len(work.y), len(work.splits.folds)
     return from_folds(rung, "mae", losses, n_train=n - n / folds, n_test=n / folds, n=n)
 
 

@@ -20,6 +20,7 @@ from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.ledger import FILE, Ledger
 from iceframe.ingest import read
+from iceframe.report import write_report
 from iceframe.workflow.feedback import open_balanced, run_balanced
 from iceframe.workflow.feedback.balanced import BalancedRun
 from iceframe.workflow.session import open_run, run
@@ -254,6 +255,23 @@ def test_a_finished_search_is_only_read_again(found: BalancedRun, data: Dataset)
     go(data, found.folder, watch=events.append)
     assert contents() == before
     assert not events
+
+
+def test_the_report_shows_the_path(found: BalancedRun, tmp_path: Path) -> None:
+    view = open_run(found.folder).view()
+    assert view.path is not None
+    assert view.path.chosen == found.equilibrium.rung
+    page = write_report(view, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h2>The path</h2>" in page
+    actions = [step for step in view.path.steps if step.proposal is not None]
+    assert actions
+    assert page.count('<p class="severity note"><span>Kept</span>') == sum(
+        step.verdict.kept for step in actions
+    )
+    ordinary = open_run(found.folder / "steps" / "000-start").view()
+    assert ordinary.path is None
+    plain = write_report(ordinary, tmp_path / "plain.html").read_text(encoding="utf-8")
+    assert "<h2>The path</h2>" not in plain
 
 
 # -- what is refused -------------------------------------------------------------------------------

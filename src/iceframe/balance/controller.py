@@ -150,9 +150,10 @@ def _why(
         by = f"{missed} missed against {old}" if missed != old else "missed by less"
         than = f" than `{before.name}` ({by})" if before else ""
         return f"`{mine.name}` comes nearer to the floors{than}."
-    told = choice.rejected.get(mine.name) or next(
-        (str(s["why"]) for s in choice.equilibrium.trajectory if s["rung"] == mine.name), ""
-    )
+    known = next((s for s in choice.equilibrium.trajectory if s["rung"] == mine.name), None)
+    told = choice.rejected.get(mine.name) or (str(known["why"]) if known else "")
+    if known and known["admitted"] and not kept:
+        told = f"{told} `{choice.leader}` is simpler, and good enough."
     if kept:
         return f"Beside it `{choice.leader}` is the choice. {told}".rstrip()
     return told or f"`{mine.name}` changes nothing."

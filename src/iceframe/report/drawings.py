@@ -11,6 +11,7 @@ from iceframe.report.figures.calibration import intervals, reliability
 from iceframe.report.figures.front import pareto
 from iceframe.report.figures.learned import curves, importances
 from iceframe.report.figures.material import target
+from iceframe.report.figures.path import path
 from iceframe.report.figures.predictions import confusion, parity
 from iceframe.report.figures.style import Drawing
 from iceframe.report.scores import Row, Scores
@@ -30,6 +31,7 @@ class Drawings:
     importances: dict[str, Drawing]
     curves: dict[str, Drawing]
     target: Drawing | None
+    path: Drawing | None
 
 
 def draw(view: RunView, scores: Scores, summary: Summary) -> Drawings:
@@ -46,7 +48,16 @@ def draw(view: RunView, scores: Scores, summary: Summary) -> Drawings:
         importances={k: d for k, d in bars.items() if d},
         curves={k: d for k, d in shapes.items() if d},
         target=target(view.predictions, view.target, view.unit, view.task),
+        path=_path(view),
     )
+
+
+def _path(view: RunView) -> Drawing | None:
+    """The way of the search that led here, if one did."""
+    if view.path is None:
+        return None
+    way = view.path
+    return path(way.steps, way.evidence, chosen=way.chosen, loss=way.loss)
 
 
 def _predictions(view: RunView, scores: Scores) -> tuple[tuple[Row, Drawing], ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from iceframe.core.values import Audit, Equilibrium, Explanation, Task
+
+if TYPE_CHECKING:
+    from iceframe.balance.state import Step
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,22 @@ class RungView:
 
 
 @dataclass(frozen=True)
+class SearchPath:
+    """How a search (:mod:`iceframe.workflow.feedback`) came to its choice.
+
+    ``steps``: what was tried and what became of it. ``evidence``: of all candidates, columns as of
+    :class:`RunView`. ``chosen``: the candidate of the equilibrium. ``loss``: the metric that was
+    compared. ``reasons``: why nothing further was worth its cost.
+    """
+
+    steps: tuple[Step, ...]
+    evidence: pd.DataFrame
+    chosen: str | None
+    loss: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run as plain values.
 
@@ -177,7 +196,8 @@ class RunView:
     value.
     ``predictions`` (held-out only): rung, fold, id, y, mean, low, high and, for a classification,
     ``p_<class>`` and ``set_size``; then ``y`` and ``mean`` are class names.
-    ``settings``: splits, folds, seed, level, ladder, floors, command. ``facts``: name, source,
+    ``path``: where a search led to this run. ``settings``: splits, folds, seed, level, ladder,
+    floors, command. ``facts``: name, source,
     layout, n, n_features, image_shape, fingerprint, notes.
     """
 
@@ -199,3 +219,4 @@ class RunView:
     references: tuple[str, ...]
     versions: Mapping[str, str]
     created: str
+    path: SearchPath | None = None

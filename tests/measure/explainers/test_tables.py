@@ -162,7 +162,10 @@ def test_terms_of_every_glass_box_add_up(rng, table, name, task):
     assert result.names == ("x0", "x1", "x2")
     assert np.nanmax(result.gap, initial=0) < 1e-6
     if name != "mean":
-        assert np.median(np.abs(result.values), 0).argmax() == 1
+        sizes = np.abs(result.values).mean(0)
+        assert sizes.argmin() == 2  # the answer does not depend on it
+        if task == "regression":
+            assert sizes.argmax() == 1
         assert np.all(np.isfinite(result.gap))
 
 

@@ -27,7 +27,7 @@ def report(
     from iceframe.workflow.session import open_run
 
     finished = open_run(run)
-    path = write_report(finished.view(), out or finished.folder / "report.html")
+    path = write_report(finished.view(), out or run / "report.html")
     typer.echo(path)
     if open_it:
         typer.launch(path.resolve().as_uri())

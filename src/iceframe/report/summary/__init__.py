@@ -10,6 +10,7 @@ from iceframe.report.scores import Row, Scores
 from iceframe.report.summary.learned import Learned, learned
 from iceframe.report.summary.making import Making, making
 from iceframe.report.summary.material import Material, material
+from iceframe.report.summary.path import Tried, tried
 from iceframe.report.summary.tables import Matrix, full_table, key_table
 from iceframe.report.summary.verdict import Verdict, verdict
 from iceframe.workflow.view import RunView
@@ -36,6 +37,8 @@ class Summary:
     material: Material
     next_steps: tuple[str, ...]
     making: Making
+    tried: tuple[Tried, ...]
+    no_further: tuple[str, ...]
 
     @property
     def chosen(self) -> bool:
@@ -61,6 +64,8 @@ def summarise(view: RunView, scores: Scores) -> Summary:
         material=material(view, scores),
         next_steps=tuple(view.next_steps),
         making=making(view),
+        tried=tried(view.path),
+        no_further=() if view.path is None else view.path.reasons,
     )
 
 

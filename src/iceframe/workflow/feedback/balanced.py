@@ -15,20 +15,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from iceframe.balance.record import steps_of
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import read_json
+from iceframe.core.ledger import FILE, Ledger
 from iceframe.core.runstore import RunStore
 from iceframe.core.values import Equilibrium, Explanation, Status
 from iceframe.ingest.neutral import without_cue
 from iceframe.workflow.feedback.bench import STEPS
 from iceframe.workflow.session import Run
+from iceframe.workflow.view import RunView, SearchPath
 
 WHAT = "balanced run"
 BALANCED = "balanced.json"
@@ -41,12 +45,19 @@ class ChosenRun(Run):
     """The ordinary run that holds the chosen candidate, with the equilibrium of the search.
 
     ``cues`` were taken out of the images that it learned from, and are taken out of new ones.
+    ``path`` is how the search came here.
     """
 
-    def __init__(self, store: RunStore, equilibrium: Equilibrium, cues: tuple[str, ...]) -> None:
+    def __init__(
+        self, store: RunStore, equilibrium: Equilibrium, cues: tuple[str, ...], path: SearchPath
+    ) -> None:
         super().__init__(store)
         self._equilibrium = equilibrium
-        self.cues = cues
+        self.cues, self.path = cues, path
+
+    def view(self) -> RunView:
+        """The run as plain values, with the path."""
+        return replace(super().view(), path=self.path)
 
     @property
     def equilibrium(self) -> Equilibrium:
@@ -121,6 +132,19 @@ class BalancedRun:
         """Why no further action was worth its cost."""
         return tuple(self._body["outcome"]["reasons"])
 
+    @cached_property
+    def path(self) -> SearchPath:
+        """What was tried in order, and what became of it."""
+        entries = Ledger.open(self.folder / FILE).entries()
+        regression = self.header["task"] == "regression"
+        return SearchPath(
+            steps_of((entry.kind, entry.body) for entry in entries),
+            self.evidence,
+            self.equilibrium.rung,
+            "mae" if regression else "balanced_accuracy",
+            self.reasons,
+        )
+
     @property
     def seconds(self) -> float:
         """What all steps took."""
@@ -169,7 +193,8 @@ class BalancedRun:
             ),
         )
         store = RunStore.open(self.folder / STEPS / held["folder"])
-        return ChosenRun(store, equilibrium, tuple(self._body["cues"].get(held["variant"], ())))
+        cues = tuple(self._body["cues"].get(held["variant"], ()))
+        return ChosenRun(store, equilibrium, cues, self.path)
 
     def predict(
         self, new: Dataset | str | Path | pd.DataFrame, *, candidate: str | None = None
@@ -205,7 +230,7 @@ class BalancedRun:
 
 
 def open_balanced(folder: str | Path) -> BalancedRun:
-    """Open a run that :func:`iceframe.balance` made.
+    """Open a run that :func:`iceframe.run_balanced` made.
 
     Raises
     ------
