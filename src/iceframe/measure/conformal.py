@@ -3,7 +3,8 @@
 Regression ("CV" intervals; Barber, Candès, Ramdas & Tibshirani 2021, doi 10.1214/20-AOS1965, §1 and
 §3): every training sample i has a residual R_i = |y_i − f_{-k(i)}(x_i)| under the model that was
 fitted without its fold. The interval at x is ``f(x) ± q`` with the model f of all training samples
-and q the ⌈level (n + 1)⌉-th smallest residual.
+and q the ⌈level (n + 1)⌉-th smallest residual; with 80 samples or more, of the residuals whose
+left-out prediction lies in the same range as f(x) (ADR 0015).
 
 Classification, sets with the score s(x, c) = 1 − p_c(x) (LAC: Sadinle, Lei & Wasserman 2019,
 doi 10.1080/01621459.2017.1395341): class c belongs to the set if its score under f is at most the
@@ -84,7 +85,7 @@ class Conformal:
         self, predicted: np.ndarray, level: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ends ``(m,)`` around predictions ``(m,)`` of the model of all samples, in the unit of the
-        target; infinite where n is too small for the level.
+        target; infinite where n is too small for the level. See :meth:`half_widths`.
 
         Raises
         ------
@@ -99,10 +100,29 @@ class Conformal:
         >>> low.tolist(), high.tolist()
         ([2.0], [18.0])
         """
+        half = self.half_widths(predicted, level)
+        return np.asarray(predicted) - half, np.asarray(predicted) + half
+
+    def half_widths(self, predicted: np.ndarray, level: float | None = None) -> np.ndarray:
+        """Half the width ``(m,)`` of the interval around each prediction ``(m,)``.
+
+        A threshold for each range of the predicted value where the left-out answers were kept and
+        are enough for several (:class:`~iceframe.measure.uncertainty.mondrian.ByRange`), else one
+        for all (ADR 15).
+
+        Raises
+        ------
+        ValueError : for a classification.
+        """
+        from iceframe.measure.uncertainty.mondrian import ByRange
+
         if self.task != "regression":
             raise ValueError("intervals are for regressions; a classification has sets()")
-        half = threshold(self.scores, level or self.level)
-        return np.asarray(predicted) - half, np.asarray(predicted) + half
+        level, predicted = level or self.level, np.asarray(predicted, float)
+        known = self.left_out
+        if known is None or not np.isfinite(known.scores()).all():
+            return np.full(predicted.shape, threshold(self.scores, level))
+        return ByRange.fit(known, level).half_widths(predicted, level)
 
     def sets(self, probabilities: np.ndarray, level: float | None = None) -> np.ndarray:
         """Which classes remain possible, bool ``(m, k)``, given probabilities ``(m, k)``.

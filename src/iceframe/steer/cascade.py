@@ -58,7 +58,7 @@ def fit_cascade(
     ----------
     calibrations : by model; the rows of all are the same samples. The first model is the chosen
         one, the others are asked in this order where it is refused.
-    widest : largest conformal quantile of a model that is fallen back to.
+    widest : largest usual half width of the intervals of a model that is fallen back to.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def fit_cascade(
         # What was refused is strange or hard, and one population.
         mine = data.take(refused)
         found = fit_gate(replace(mine, strange=np.zeros(len(mine), bool)), **promise)  # type: ignore[arg-type]
-        if np.isfinite(found.gate.threshold) and found.gate.quantile <= widest:
+        if np.isfinite(found.gate.threshold) and found.gate.quantile * data.unit <= widest:
             gates[name] = found.gate
             refused[refused] = ~found.passed
     assert first is not None

@@ -23,7 +23,7 @@ sample it may fail, and of samples stranger than the clusters held out it says n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,9 @@ class Calibration:
 
     ``signals`` ``(n, s)``, higher is worse, and their ``names``; ``bad`` ``(n,)``: badly wrong;
     ``scores`` ``(n,)``: conformity scores (absolute errors, or one minus the probability of the
-    true class); ``strange`` ``(n,)``: of a cluster that the model had not seen; ``groups``
-    ``(n,)``: samples that share a label are never calibrated on one another.
+    true class, or errors over a width of their own); ``unit``: what a score of 1 is worth in the
+    unit of the target, as a rule; ``strange`` ``(n,)``: of a cluster that the model had not seen;
+    ``groups`` ``(n,)``: samples that share a label are never calibrated on one another.
     """
 
     names: tuple[str, ...]
@@ -55,14 +56,15 @@ class Calibration:
     scores: np.ndarray
     strange: np.ndarray
     groups: np.ndarray
+    unit: float = 1.0
 
     def __len__(self) -> int:
         return len(self.bad)
 
     def take(self, index: np.ndarray) -> Calibration:
         """The samples at ``index``, positions or a mask."""
-        parts = (self.signals, self.bad, self.scores, self.strange, self.groups)
-        return Calibration(self.names, *[part[index] for part in parts])
+        names = ("signals", "bad", "scores", "strange", "groups")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
 
 @dataclass(frozen=True)

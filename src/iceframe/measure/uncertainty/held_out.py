@@ -17,6 +17,7 @@ from iceframe.measure.complexity import Estimate
 from iceframe.measure.conformal import Conformal, LeftOut, threshold
 from iceframe.measure.fidelity import coverage
 from iceframe.measure.uncertainty.covariate_shift import density_ratio, weighted_thresholds
+from iceframe.measure.uncertainty.mondrian import ByRange, fewest
 from iceframe.measure.uncertainty.scores import (
     area_estimate,
     calibration_error_estimate,
@@ -29,16 +30,24 @@ def fold_columns(
     conformal: Conformal, y: np.ndarray, predicted: np.ndarray
 ) -> dict[str, np.ndarray]:
     """For a regression ``crps`` and ``needed_level`` ``(m,)`` of held-out samples, from the
-    left-out residuals of ``conformal``; NaN where a model answers no number. Nothing for a
-    classification."""
+    left-out residuals of ``conformal`` in the range of the prediction; NaN where a model answers no
+    number. Nothing for a classification."""
     if conformal.left_out is None or conformal.task == "classification":
         return {}
-    residuals, errors = conformal.left_out.residuals(), y - predicted
+    known, errors = conformal.left_out, y - predicted
+    residuals = known.residuals()
     columns = {name: np.full(len(errors), np.nan) for name in ("crps", "needed_level")}
     told = np.isfinite(errors) & bool(np.isfinite(residuals).all())
-    if told.any():
-        columns["crps"][told] = crps_residuals(residuals, errors[told])
-        columns["needed_level"][told] = needed_levels(conformal.scores, np.abs(errors[told]))
+    if not told.any():
+        return columns
+    by_range = ByRange.fit(known, conformal.level)
+    place, own = by_range.places(predicted), by_range.places(known.predicted)
+    for number in np.unique(place[told]):
+        mine = told & (place == number)
+        like = residuals[own == number]
+        like = like if len(like) >= fewest(conformal.level) else residuals
+        columns["crps"][mine] = crps_residuals(like, errors[mine])
+        columns["needed_level"][mine] = needed_levels(np.abs(like), np.abs(errors[mine]))
     return columns
 
 

@@ -152,7 +152,15 @@ class ByRange:
 
     def interval(self, predicted: np.ndarray, level: float | None = None) -> Interval:
         """Ends ``(m,)`` around predictions ``(m,)`` of the model of all samples."""
-        return self.mondrian.interval(predicted, np.searchsorted(self.edges, predicted), level)
+        return self.mondrian.interval(predicted, self.places(predicted), level)
+
+    def half_widths(self, predicted: np.ndarray, level: float | None = None) -> np.ndarray:
+        """Half the width ``(m,)`` of these intervals."""
+        return self.mondrian.thresholds(self.places(predicted), level)
+
+    def places(self, predicted: np.ndarray) -> np.ndarray:
+        """The number ``(m,)`` of the range in which each prediction lies."""
+        return np.searchsorted(self.edges, predicted)
 
 
 def _names(groups: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from iceframe.workflow.viewing import trust_in
 if TYPE_CHECKING:
     from iceframe.workflow.session import Run
 
-FORMAT = 1
+FORMAT = 2
 WIDE = 2.0
 """An error of so many half widths of the chosen rung's interval is badly wrong."""
 
@@ -116,8 +116,9 @@ def fit_run_gate(run: Run, settings: GateSettings) -> FittedGate:
     asked = [settings.rung, *_simpler(run, settings.rung, usable)]
     x, groups = _represented(run)
     seed = run.header["identity"]["seed"]
+    own = {name: widths(run, name, usable[name]) for name in asked}
     cascade, _ = fit_cascade(
-        calibrations(held_out, x, groups, panel, asked, tolerance, seed),
+        calibrations(held_out, x, groups, panel, asked, tolerance, seed, own),
         target=settings.risk,
         level=settings.level,
         widest=tolerance if np.isfinite(tolerance) else np.inf,
@@ -172,6 +173,17 @@ def _simpler(run: Run, rung: str, usable: Mapping[str, np.ndarray]) -> list[str]
     return good[:MOST_FALL_BACKS]
 
 
+def widths(run: Run, rung: str, answer: np.ndarray) -> np.ndarray:
+    """Half widths ``(m,)`` of the rung's own intervals around its answers, by which its errors are
+    measured: a gate that recalibrates keeps what tells hard samples from easy ones. Ones for a
+    classification, and where too few samples leave no finite width."""
+    folder = run.unit_folder(rung, "final")
+    if answer.ndim == 2 or folder is None:
+        return np.ones(len(answer))
+    half = Conformal.load(folder / "conformal.json").half_widths(answer, LEVEL)
+    return np.where(np.isfinite(half) & (half > 0), half, 1.0)
+
+
 def calibrations(
     held_out: HeldOut,
     x: np.ndarray,
@@ -180,10 +192,12 @@ def calibrations(
     rungs: Sequence[str],
     tolerance: float,
     seed: int,
+    widths: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Calibration]:
     """The signals and outcomes of held-out answers, for each of ``rungs``.
 
-    ``x`` ``(n, d)`` and ``groups`` ``(n,)`` are of all samples, which positions refer to.
+    ``x`` ``(n, d)`` and ``groups`` ``(n,)`` are of all samples, which positions refer to;
+    ``widths``: by which errors are measured, for each rung; see :func:`widths`.
     """
     losses = {name: held_out.losses(name) for name in rungs}
     known = {name: loss_by_sample(held_out, losses[name], len(x)) for name in rungs}
@@ -195,8 +209,15 @@ def calibrations(
         bad = losses[name] > tolerance
         if answer.ndim == 2:
             bad = answer.argmax(axis=1) != held_out.y
+        width = np.ones(len(answer)) if widths is None else widths[name]
         found[name] = Calibration(
-            names, signals, bad, losses[name], held_out.strange, groups[held_out.position]
+            names,
+            signals,
+            bad,
+            losses[name] / width,
+            held_out.strange,
+            groups[held_out.position],
+            float(np.median(width)),
         )
     return found
 

@@ -36,6 +36,7 @@ from iceframe.workflow.gating.fitting import (
     fit_run_gate,
     surroundings,
     tolerance_of,
+    widths,
 )
 from iceframe.workflow.gating.signals import Surroundings, signals_of
 from iceframe.workflow.settings import LEVEL
@@ -188,12 +189,17 @@ class _Judged:
         names = list(self.gate.cascade.gates)
         folder = final_folder(self.run, self.chosen)
         conformal = Conformal.load(folder / "conformal.json")
-        half = np.full(len(self.data), threshold(conformal.scores, self.gate.settings.level))
-        answer = self.answers[self.chosen].copy()
+        answer, level = self.answers[self.chosen].copy(), self.gate.settings.level
+        half = (
+            conformal.half_widths(answer, level)
+            if self.regression
+            else np.full(len(self.data), threshold(conformal.scores, level))
+        )
         for place, name in enumerate(names):
             mine = self.place == place
             answer[mine] = self.answers[name][mine]
-            half[mine] = self.gate.cascade.gates[name].quantile
+            quantile = self.gate.cascade.gates[name].quantile
+            half[mine] = quantile * widths(self.run, name, self.answers[name][mine])
         index = pd.Index(self.data.ids, name="id")
         if self.regression:
             ends = {"mean": answer, "low": answer - half, "high": answer + half}
