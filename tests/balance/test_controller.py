@@ -21,9 +21,10 @@ from plant import (
 )
 
 from iceframe.balance.action import Proposal, Verdict
-from iceframe.balance.controller import init, step
+from iceframe.balance.controller import changes, init, step
 from iceframe.balance.goal import Goal
 from iceframe.balance.record import replay, situation_as_dict, situation_from_dict
+from iceframe.balance.standing import standing
 from iceframe.balance.state import Outcome, State
 from iceframe.core.ledger import canonical
 from iceframe.core.values import Equilibrium, Status
@@ -472,3 +473,15 @@ def test_values_stand_for_themselves():
     outcome = Outcome(Equilibrium(None, Status.INFEASIBLE, "r", ("a",)), ("b",), (one,), "gp")
     assert Outcome.from_dict(outcome.as_dict()) == outcome
     assert set(COMPLEXITIES) >= set(TABLE)
+
+
+def test_next_to_full_transparency_no_share_of_what_is_missing_is_told():
+    plant = Plant(planted("linear"), TABLE, start=("mean", "ridge", "svm"))
+    for row in [e for e in plant.evidence if e.metric == "faithfulness"]:
+        plant.evidence.remove(row)
+    for name, value in (("ridge", 1.0 - 1e-12), ("svm", 0.9)):
+        plant._add(name, "transparency", "faithfulness", value, (), "higher")
+    now = standing(plant.situation(), "ridge", Goal())
+    ridge, svm = now.candidates["ridge"], now.candidates["svm"]
+    assert "transparency" not in changes(ridge, svm, now)
+    assert changes(svm, ridge, now)["transparency"] == pytest.approx(1.0)

@@ -39,6 +39,8 @@ from iceframe.balance.standing import Standing, standing
 from iceframe.balance.state import Outcome, State, Step
 from iceframe.core.values import Axis
 
+FULL = 0.01  # nearer than this to full transparency, a share of what is missing says nothing
+
 
 def init(goal: Goal) -> State:
     """The state before anything is known."""
@@ -167,7 +169,7 @@ def changes(before: Candidate | None, after: Candidate, now: Standing) -> Mappin
     if before.loss > 0:
         found["fidelity"] = (before.loss - after.loss) / before.loss
     old, new = now.transparency(before), now.transparency(after)
-    if old < 1:
+    if 1 - old > FULL:
         found["transparency"] = (new - old) / (1 - old)
     if before.complexity > 0:
         found["complexity"] = (before.complexity - after.complexity) / before.complexity

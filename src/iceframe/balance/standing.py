@@ -127,8 +127,10 @@ class Standing:
         return shortfalls(candidate, self.goal.floors, self.situation.loss)
 
     def transparency(self, candidate: Candidate) -> float:
-        """Its PF*, else its agreement with the exact gradient, else its faithfulness."""
-        values = (candidate.value(metric) for metric in TRANSPARENCIES)
+        """What a floor asks for, else its PF*, else its agreement with the exact gradient, else its
+        faithfulness."""
+        asked = [metric for metric in TRANSPARENCIES if metric in self.goal.floors]
+        values = (candidate.value(metric) for metric in (*asked, *TRANSPARENCIES))
         return next((v for v in values if np.isfinite(v)), float("nan"))
 
     def relatives(self, rung: RungFacts) -> list[RungFacts]:
