@@ -104,8 +104,9 @@ def held(
         hits = {f"{k}_hit": part[np.arange(len(y)), y.astype(int)] for k, part in sets.items()}
         sizes = {f"{k}_width": part.sum(axis=1) for k, part in sets.items()}
         return pd.DataFrame({**hits, **sizes, "predicted": predicted.argmax(axis=1), "y": y})
+    half = threshold(conformal.scores, LEVEL)
     found = {
-        "cv": conformal.interval(predicted),
+        "cv": (predicted - half, predicted + half),
         "mondrian": ByRange.fit(left_out, LEVEL).interval(predicted),
     }
     more = {}

@@ -81,7 +81,7 @@ def decide(
         raise UsageError("The region of practical equivalence is below zero.", got=rope)
     loss = loss or ("mae" if task == "regression" else "balanced_accuracy")
     candidates = sorted(gather(evidence, loss), key=_by_complexity)
-    rule = _rule(candidates, loss, rope, rope_source, n_train, n_test, level)
+    rule = rule_for(candidates, loss, rope, rope_source, n_train, n_test, level)
     judged = _judge(candidates, rule, floors, exhausted)
     admitted = [j.candidate for j in judged if j.admitted]
     if not admitted:
@@ -100,7 +100,7 @@ def _choices(admitted: Sequence[Candidate]) -> dict[float, str]:
     return {w: min(admitted, key=lambda c, w=w: _by_complexity(c, w)).name for w in WEIGHTS}  # type: ignore[misc]
 
 
-def _rule(
+def rule_for(
     candidates: Sequence[Candidate],
     loss: str,
     rope: float | None,
@@ -109,6 +109,7 @@ def _rule(
     n_test: float,
     level: float,
 ) -> Rule:
+    """The terms of the comparison: the loss, its unit, the ROPE and where it comes from."""
     rows = [c.evidence[loss] for c in candidates if loss in c.evidence]
     unit = next((r.unit for r in rows if r.unit), "")
     if higher_is_better(rows, loss):

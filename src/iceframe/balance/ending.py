@@ -12,7 +12,7 @@ from iceframe.balance.decision import WEIGHTS
 from iceframe.balance.keeping import Choice, choose
 from iceframe.balance.standing import Standing
 from iceframe.balance.state import Outcome, State
-from iceframe.balance.verdict import _weights
+from iceframe.balance.verdict import weights_told
 from iceframe.balance.wording import listed, number
 from iceframe.core.values import Equilibrium, Evidence, Status
 
@@ -108,7 +108,7 @@ def _depends(equilibrium: Equilibrium, choices: Mapping[float, str]) -> Equilibr
     names = sorted(
         set(choices.values()), key=lambda n: min(w for w, c in choices.items() if c == n)
     )
-    spread = "; ".join(f"`{n}` for {_weights(choices, n)}" for n in names)
+    spread = "; ".join(f"`{n}` for {weights_told(choices, n)}" for n in names)
     told = f"The choice depends on the weight of C1 in the complexity: {spread}."
     remedy = (
         f"{listed(names)} change places with the weight of C1: {spread}. Take the one whose "

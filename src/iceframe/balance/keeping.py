@@ -29,7 +29,7 @@ import numpy as np
 
 from iceframe.balance.bayes import correlated_difference, probability_within
 from iceframe.balance.candidates import Candidate, gather, shortfalls
-from iceframe.balance.decision import DUMMY, PF_STAR_ROPE, _rule, decide
+from iceframe.balance.decision import DUMMY, PF_STAR_ROPE, decide, rule_for
 from iceframe.balance.goal import Goal
 from iceframe.balance.situation import Situation
 from iceframe.balance.wording import chance, number
@@ -136,7 +136,7 @@ def decided(
 def rope_of(candidates: Sequence[Candidate], situation: Situation) -> float:
     """The difference of losses that does not matter, as the decision takes it."""
     of = situation
-    rule = _rule(candidates, of.loss, of.rope, of.rope_source, of.n_train, of.n_test, of.level)
+    rule = rule_for(candidates, of.loss, of.rope, of.rope_source, of.n_train, of.n_test, of.level)
     return rule.rope
 
 

@@ -71,7 +71,7 @@ def feasible(
     names = sorted(
         set(choices.values()), key=lambda n: min(w for w, c in choices.items() if c == n)
     )
-    spread = "; ".join(f"`{n}` for {_weights(choices, n)}" for n in names)
+    spread = "; ".join(f"`{n}` for {weights_told(choices, n)}" for n in names)
     if len(names) > 1:
         reasons.append(f"The choice depends on the weight of C1 in the complexity: {spread}.")
     else:
@@ -126,10 +126,10 @@ def _why_not(judgement: Judgement, chosen: Candidate) -> str:
     )
 
 
-def _weights(choices: Mapping[float, str], name: str) -> str:
+def weights_told(choices: Mapping[float, str], name: str) -> str:
     """The weights at which a rung is chosen, as ranges.
 
-    >>> _weights({0.25: "a", 0.3: "a", 0.35: "b", 0.4: "a"}, "a")
+    >>> weights_told({0.25: "a", 0.3: "a", 0.35: "b", 0.4: "a"}, "a")
     '0.25 to 0.30 and 0.40'
     """
     runs: list[list[float]] = []
