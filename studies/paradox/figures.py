@@ -210,12 +210,13 @@ def _maps(study: Study, default: str) -> Figure | None:
 
 
 def _logarithmic(axis: Any, which: str) -> None:
-    """A logarithmic axis with plain numbers."""
+    """A logarithmic axis with plain numbers, few enough to be read."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     getattr(axis, f"set_{which}scale")("log")
     line = getattr(axis, f"{which}axis")
-    line.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = getattr(axis, f"get_{which}lim")()
+    line.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     line.set_minor_locator(NullLocator())
     line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
