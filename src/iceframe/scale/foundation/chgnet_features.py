@@ -7,14 +7,13 @@ element's offset in its composition model), and last and next-to-last site vecto
 
 ``u`` is what its energy is read from, ``v`` what its magnetic moments are read from. The spread is
 the standard deviation over the sites. Everything depends on that one crystal only, learns nothing,
-and is kept by the crystal's content (:mod:`iceframe.scale.foundation.feature_cache`).
+and is kept by the crystal's content (:mod:`iceframe.scale.foundation.computed_once`).
 
 Deng et al. 2023, https://doi.org/10.1038/s42256-023-00716-3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from iceframe.core.crystals import Crystals
+from iceframe.scale.foundation.computed_once import Progress, computed_once
 from iceframe.scale.foundation.feature_cache import FeatureCache, crystal_keys
 
 WIDTH = 64
@@ -35,8 +35,6 @@ LAYOUT = 1
 
 CHUNK = 256
 """Crystals whose graphs are held at once, and after which what was found is kept."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -79,36 +77,29 @@ def chgnet_features(
     A crystal with an element beyond plutonium, or with an atom that has no neighbour within 6 Å,
     gets NaN. ``progress`` is called with the crystals done and their number.
     """
-    cache = cache or _default_cache()
-    keys = crystal_keys(crystals)
-    sizes = crystals.sizes
-    lengths = dict(zip(keys, (FIXED + 2 * sizes).tolist(), strict=True))
-    found = {k: row for k, row in cache.read(keys).items() if len(row) == lengths[k]}
-    first = {key: i for i, key in reversed(list(enumerate(keys)))}  # a crystal may come twice
-    lacking = _by_geometry(crystals, sorted(i for key, i in first.items() if key not in found))
-    done = len(crystals) - len(lacking)
-    if progress is not None:
-        progress(done, len(crystals))
-    for start in range(0, len(lacking), CHUNK):
-        index = lacking[start : start + CHUNK]
-        new = {keys[i]: row for i, row in _computed(crystals, index).items()}
-        cache.write(new)
-        found |= new
-        done += len(index)
-        if progress is not None:
-            progress(done, len(crystals))
-    return _unpacked([found[key] for key in keys], sizes)
+    rows = computed_once(
+        crystal_keys(crystals),
+        FIXED + 2 * crystals.sizes,
+        cache or _default_cache(),
+        lambda lacking: _batches(crystals, lacking),
+        lambda index: _computed(crystals, index),
+        progress,
+    )
+    return _unpacked(rows, crystals.sizes)
 
 
-def _by_geometry(crystals: Crystals, index: list[int]) -> np.ndarray:
+def _batches(crystals: Crystals, index: np.ndarray) -> list[np.ndarray]:
+    ordered = _by_geometry(crystals, index)
+    return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+
+
+def _by_geometry(crystals: Crystals, index: np.ndarray) -> np.ndarray:
     """Positions so that crystals of one cell and the same coordinates follow each other."""
-    if not index:
-        return np.empty(0, int)
     from iceframe.scale.foundation.chgnet_network import geometry
 
     seen: dict[bytes, int] = {}
     ranks = [seen.setdefault(geometry(crystals, i), len(seen)) for i in index]
-    return np.array(index, int)[np.argsort(ranks, kind="stable")]
+    return index[np.argsort(ranks, kind="stable")]
 
 
 def site_energies(crystals: Crystals, progress: Progress | None = None) -> np.ndarray:
