@@ -22,8 +22,13 @@ if "ICEFRAME_CACHE" not in os.environ:
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# No verdict depends on how fast the machine is.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -38,14 +38,14 @@ class Truth:
 
 
 FACTS = {
-    "mean": RungFacts("mean", "table", "light", True),
-    "ridge": RungFacts("ridge", "table", "light", True),
-    "tree": RungFacts("tree", "table", "light", True),
-    "ebm": RungFacts("ebm", "table", "heavy", True),
-    "svm": RungFacts("svm", "table", "light", False),
-    "gp": RungFacts("gp", "table", "heavy", False),
-    "extra_trees": RungFacts("extra_trees", "table", "medium", False),
-    "mlp": RungFacts("mlp", "table", "medium", False),
+    "mean": RungFacts("mean", "table", "light", True, family="constant"),
+    "ridge": RungFacts("ridge", "table", "light", True, family="linear"),
+    "tree": RungFacts("tree", "table", "light", True, family="rules"),
+    "ebm": RungFacts("ebm", "table", "heavy", True, family="additive"),
+    "svm": RungFacts("svm", "table", "light", False, family="kernel"),
+    "gp": RungFacts("gp", "table", "heavy", False, family="kernel"),
+    "extra_trees": RungFacts("extra_trees", "table", "medium", False, family="trees"),
+    "mlp": RungFacts("mlp", "table", "medium", False, family="network"),
     "cnn": RungFacts("cnn", "image", "heavy", False, supervised_by="sobolev_cnn"),
     "sobolev_cnn": RungFacts("sobolev_cnn", "image", "heavy", False, supervised=True),
     "micrographs_probe": RungFacts("micrographs_probe", "image", "medium", False, pretrained=True),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from plant import FACTS, IMAGE, TABLE, Plant, Truth, planted
+from plant import IMAGE, TABLE, Plant, Truth, planted
 
 from iceframe.balance.action import ACTIONS
 from iceframe.balance.actions.ask import MOST_GROWTH
@@ -14,7 +15,7 @@ from iceframe.balance.families import family_of
 from iceframe.balance.goal import AXES, Goal
 from iceframe.balance.keeping import choose
 from iceframe.balance.situation import RungFacts
-from iceframe.scale.rung import RUNGS
+from iceframe.balance.standing import standing
 
 ARGUMENTS = {
     "climb": {"rung", "variant"},
@@ -154,6 +155,36 @@ def test_simulating_waits_for_every_family_and_for_a_need():
     assert proposals("simulate", no_recipe, floors) == []
 
 
+def test_transparency_is_what_a_floor_names():
+    known = Plant(planted("linear"), TABLE)
+    for metric, value in (("gradient_agreement", 0.2), ("faithfulness", 0.8)):
+        known._add("ridge", "transparency", metric, value, (), "higher")
+    for floors, told in (({}, 0.2), ({"faithfulness": 0.5}, 0.8), ({"min_transparency": 0.5}, 0.8)):
+        now = standing(known.situation(), "ridge", Goal(floors=floors))
+        assert now.transparency(now.candidates["ridge"]) == told
+
+
+def test_more_samples_are_not_made_for_a_model_that_is_too_slow():
+    known = plant(start=everything(), n=250)
+    for rung in everything():
+        known._add(rung, "cost", "total_seconds", 100.0, (), "lower")
+    slow = Goal(floors={"max_seconds": 50.0})
+    assert proposals("simulate", known, slow) == []
+    both = Goal(floors={"max_seconds": 50.0, "max_error": 0.01})
+    (found,) = proposals("simulate", known, both)
+    assert set(found.gains) == {"fidelity"}
+
+
+def test_of_data_of_one_size_the_last_tell_how_the_loss_falls():
+    known = plant(start=everything(), n=250, noise=0.0)
+    for name, n in (("simulated 1", 450), ("simulated 2", 850), ("simulated 3", 850)):
+        known.variants[name] = {"n": n, "by": "simulate"}
+        known.measure("sobolev_cnn", name, 1)
+    (found,) = proposals("simulate", known, Goal(floors={"max_error": 0.01}))
+    before, after = 0.05 + 0.1 * 4**-0.5, 0.05 + 0.1 * 8**-0.5
+    assert found.gains["fidelity"] == pytest.approx(1 - after / before)
+
+
 def test_what_a_doubling_brought_foretells_the_next():
     known = plant(start=everything(), n=250, noise=0.0)
     known.variants["simulated 1"] = {"n": 450, "by": "simulate"}
@@ -201,6 +232,7 @@ def test_squares_of_errors_fall_twice_as_fast():
 
 def test_no_number_of_samples_is_named_for_what_samples_do_not_mend():
     assert proposals("ask", plant(), Goal(floors={"pf_star": 0.9})) == []
+    assert proposals("ask", plant(), Goal(floors={"complexity": 0.01})) == []
     assert proposals("ask", plant(), Goal()) == []
 
 
@@ -218,13 +250,13 @@ def test_seconds_follow_what_was_measured():
     assert np.allclose([again[r] / seconds[r] for r in seconds], 10)
 
 
-def test_every_rung_on_tables_that_there_is_has_a_family_of_its_own_kind():
-    families = {}
-    for name, rung in RUNGS.items():
-        facts = RungFacts(name, rung.input, rung.effort, rung.glass_box)
-        families[name] = family_of(facts)
-        if rung.input == "table" and not name.startswith("distilled_"):
-            assert families[name] not in ("glass box", "black box"), f"{name}: name its family"
-    assert family_of(RungFacts("mine", "table", "light", True)) == "glass box"
-    assert families["cnn"] == families["vit"] == "image"
-    assert set(FACTS) <= set(families)
+def test_a_rung_is_of_the_family_that_it_names_unless_it_learned_elsewhere():
+    mine = RungFacts("mine", "table", "light", True)
+    assert family_of(mine) == "glass box"
+    assert family_of(replace(mine, glass_box=False)) == "black box"
+    assert family_of(replace(mine, input="crystal")) == "crystal"
+    named = replace(mine, family="splines")
+    assert family_of(named) == family_of(replace(named, input="image")) == "splines"
+    assert family_of(replace(named, distilled="ebm")) == "distilled"
+    assert family_of(replace(named, pretrained=True)) == "pretrained table"
+    assert family_of(replace(named, supervised=True)) == "taught table"

@@ -208,7 +208,7 @@ def test_neutralising_is_kept_although_the_loss_is_higher():
 
 @pytest.mark.parametrize(("severity", "kept"), [("error", True), ("warning", False)])
 def test_a_repair_that_costs_is_kept_only_where_the_results_were_wrong(severity, kept):
-    finding = cue(code="wrong-labels", severity=severity, cue="", samples=7)
+    finding = cue(code="conflicting-duplicates", severity=severity, cue="", samples=7)
     plant = Plant(
         planted("linear"), TABLE, start=("mean", "svm"), findings=finding, flattery=FLATTERED
     )
@@ -220,7 +220,7 @@ def test_a_repair_that_costs_is_kept_only_where_the_results_were_wrong(severity,
 
 def test_a_floor_that_is_missed_comes_before_the_data_and_these_before_models():
     def first(goal: Goal) -> str:
-        wrong = cue(code="wrong-labels", severity="error", cue="", samples=7)
+        wrong = cue(code="conflicting-duplicates", severity="error", cue="", samples=7)
         plant = two_phase(start=("mean", "ridge", "cnn"), options=PHYSICS, findings=wrong)
         return step(init(goal), plant.situation())[1].action
 
@@ -240,7 +240,7 @@ def test_the_first_axis_goes_first(axis, action):
 
 def test_what_is_no_fault_is_not_repaired():
     for change in ({"severity": "note"}, {"samples": 0}, {"code": "target-outliers"}):
-        finding = cue(**{"code": "wrong-labels", "cue": "", "samples": 7, **change})
+        finding = cue(**{"code": "conflicting-duplicates", "cue": "", "samples": 7, **change})
         assert "repair" not in search(Plant(planted("linear"), TABLE, findings=finding)).actions
 
 
@@ -250,7 +250,7 @@ def test_a_repair_that_cannot_be_done_is_asked_for_once():
             if proposal.action != "repair":
                 super().perform(proposal, number)
 
-    finding = cue(code="wrong-labels", severity="error", cue="", samples=7)
+    finding = cue(code="conflicting-duplicates", severity="error", cue="", samples=7)
     found = search(Deaf(planted("image"), IMAGE, findings=finding))
     assert found.actions.count("repair") == 1
     assert found.chosen == "cnn"
@@ -456,6 +456,10 @@ def test_records_without_a_goal_or_a_decision_are_faulted():
     records = search(Plant(planted("constant"), TABLE)).records
     assert "no goal stands before it" in replay(records[1:])[0]
     assert "no decision is due" in replay([*records, records[-1]])[0]
+    assert replay(records[:-1]) == ["the end: outcome is missing"]
+    last = max(i for i, (kind, _) in enumerate(records) if kind == "proposal")
+    (found,) = replay([*records[:last], *records[last + 1 :]])
+    assert found == f"entry {last + 1} (situation): proposal is missing before it"
 
 
 def test_evidence_is_written_once():

@@ -33,7 +33,9 @@ truths = st.fixed_dictionaries(
 findings = st.lists(
     st.fixed_dictionaries(
         {
-            "code": st.sampled_from(["wrong-labels", "duplicates-across-folds", "nuisance"]),
+            "code": st.sampled_from(
+                ["conflicting-duplicates", "duplicates-across-folds", "nuisance"]
+            ),
             "severity": st.sampled_from(["error", "warning", "note"]),
             "title": st.just("Something is wrong"),
             "remedy": st.just(""),

@@ -14,7 +14,7 @@ from iceframe.balance.goal import Goal
 from iceframe.balance.record import goal_record, step_records
 from iceframe.balance.situation import Measured, RungFacts, Situation
 from iceframe.balance.state import Outcome
-from iceframe.core.errors import InputError
+from iceframe.core.errors import InputError, UsageError
 from iceframe.core.ledger import FILE, Ledger
 from iceframe.core.values import Evidence
 
@@ -74,6 +74,29 @@ def test_a_changed_ledger_ends_with_what_and_where(run: Path) -> None:
     assert "entry 3" in str(result.exception)
     assert str(run / FILE) in str(result.exception)
     assert "restore" in str(result.exception)
+
+
+def test_a_ledger_that_was_written_anew_does_not_hold_the_hash_that_was_noted(run: Path) -> None:
+    entries = Ledger.open(run / FILE).entries()
+    noted = entries[-1].hash
+    assert call("verify", run, "--expect", noted).output.endswith(f"of entry {len(entries)}.\n")
+    Ledger.open(run / FILE).append("goal", {"floors": {}})  # a search that goes on
+    assert f"of entry {len(entries)}." in call("verify", run, "--expect", noted).output
+
+    (run / FILE).unlink()
+    anew = Ledger.create(run / FILE)
+    for entry in entries:  # who rewrites ledger and digest hides a change,
+        body = {**entry.body, "leader": "svm"} if entry.kind == "verdict" else entry.body
+        anew.append(entry.kind, body, entry.time)
+    assert call("verify", run).exit_code == 0
+    result = call("verify", run, "--expect", noted)  # but for whom noted the hash
+    assert isinstance(result.exception, InputError)
+    assert result.exception.exit_code == 1
+    assert "written anew" in str(result.exception)
+    earlier = call("verify", run, "--expect", entries[0].hash)
+    assert "that of entry 1." in earlier.output  # up to there nothing differs
+    cut = call("verify", run, "--expect", noted[:12])
+    assert isinstance(cut.exception, UsageError)
 
 
 def test_the_way_is_shown(run: Path) -> None:

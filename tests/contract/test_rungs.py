@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import optuna
 import pytest
 
+from iceframe.balance.families import EFFORTS
 from iceframe.core.crystals import Crystals
 from iceframe.core.dataset import ArrayImages
 from iceframe.core.values import Representation
 from iceframe.scale.fitting import Fitted, context_for, fit
 from iceframe.scale.log_odds import log_odds
-from iceframe.scale.rung import RUNGS, Context, Inputs
+from iceframe.scale.rung import RUNGS, Context, Effort, Inputs
 
 N, D = 48, 6
 ELEMENTS = ("Fe", "Ni", "Cr")
@@ -188,5 +189,47 @@ def test_says_what_it_is_and_where_it_comes_from(name):
     assert kind.title
     assert kind.summary.endswith(".")
     assert "http" in kind.reference
-    assert kind.effort in {"light", "medium", "heavy", "extreme"}
+    assert kind.effort in EFFORTS == get_args(Effort)
     assert set(kind.tasks) <= {"regression", "classification"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_says_which_models_it_is_akin_to(name):
+    kind = RUNGS[name]
+    if kind.input == "table" and not kind.distils:  # "glass box" is no family to learn from
+        assert kind.family, "name the family: models that fail for the same reasons"
+    assert kind.family == kind.family.strip().lower()
+    assert kind.family not in {"glass box", "black box", "image", "crystal", "distilled"}
+    if kind.untaught:
+        base = RUNGS[kind.untaught]
+        assert kind.supervised
+        assert not base.supervised
+        assert (base.input, base.effort) == (kind.input, kind.effort)
+        assert set(kind.tasks) <= set(base.tasks)
+    if kind.distils:
+        student = RUNGS[kind.distils]
+        assert student.glass_box
+        assert kind.glass_box
+        assert not student.distils
+        assert set(kind.tasks) == set(student.tasks)
+    assert sum([kind.supervised, kind.pretrained, bool(kind.distils)]) <= 1
+
+
+@pytest.mark.parametrize("kin", ["untaught", "distils"])
+def test_no_two_rungs_are_the_same_variant_of_another(kin):
+    named = [getattr(kind, kin) for _, kind in RUNGS.items() if getattr(kind, kin)]
+    assert sorted(named) == sorted(set(named))
+
+
+def test_a_kind_of_rung_that_starts_elsewhere_or_is_taught_says_so():
+    from iceframe.scale.image_rung import Supervised
+
+    taught = {name for name, kind in RUNGS.items() if issubclass(kind, Supervised)}
+    assert taught == {name for name, kind in RUNGS.items() if kind.supervised}
+    assert {name for name, kind in RUNGS.items() if kind.pretrained} == {
+        "chgnet_probe",
+        "chgnet_tuned",
+        "foundation_correction",
+        "micrographs_probe",
+        "micrographs_tuned",
+    }

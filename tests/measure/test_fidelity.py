@@ -90,6 +90,41 @@ def test_worst_group_and_sets():
     assert fidelity.covered_by_sets(np.array([0, 1, 0]), sets).tolist() == [True, True, False]
 
 
+def test_the_interval_of_the_worst_group_allows_for_its_having_been_picked(rng):
+    """Equal groups: the lowest true coverage is 0.9, and the lowest share of many is far below."""
+    groups, draws = np.repeat(np.arange(20), 25), 400
+    found = np.array(
+        [
+            fidelity.worst_group_coverage(rng.random(len(groups)) < 0.9, groups)[1:]
+            for _ in range(draws)
+        ]
+    )
+    share, low, high, size = found.T
+    assert share.mean() < 0.8
+    assert ((low <= share) & (share <= high)).all()
+    held = (low <= 0.9) & (high >= 0.9)
+    assert held.mean() >= 0.95
+    picked = [
+        fidelity.clopper_pearson(round(s * n), int(n)) for s, n in zip(share, size, strict=True)
+    ]
+    uncorrected = np.array([a <= 0.9 <= b for _, a, b in picked])
+    assert uncorrected.mean() < 0.9  # what it would be, did one not allow for it
+
+
+def test_the_interval_of_the_worst_group_holds_the_lowest_of_unequal_coverages(rng):
+    truth, sizes = np.array([0.95, 0.9, 0.7, 0.85]), np.array([60, 40, 30, 12])
+    groups = np.repeat(np.arange(4), sizes)
+    held = 0
+    for _ in range(400):
+        _, _, low, high, _ = fidelity.worst_group_coverage(
+            rng.random(len(groups)) < truth[groups], groups
+        )
+        held += low <= 0.7 <= high
+    assert held / 400 >= 0.95
+    one = rng.random(30) < 0.8
+    assert fidelity.worst_group_coverage(one, np.zeros(30))[1:4] == fidelity.coverage(one)
+
+
 def test_augrc_is_a_known_function_of_auroc_and_accuracy(rng):
     """Traub et al. 2024, eq. 9: (1 − AUROC) acc (1 − acc) + (1 − acc)²/2."""
     wrong = (rng.random(400) < 0.3).astype(float)

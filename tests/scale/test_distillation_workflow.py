@@ -11,8 +11,10 @@ from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
 from iceframe.ingest import read
 from iceframe.scale.distillation import teacher
+from iceframe.scale.fitting import Fitted
 from iceframe.workflow.feedback.bench import Bench, Options
 from iceframe.workflow.feedback.performer import PERFORMERS
+from iceframe.workflow.session import run
 
 
 @pytest.fixture
@@ -42,6 +44,22 @@ def test_distilling_measures_the_student_and_says_what_is_lost(bench):
     assert folder is not None
     assert read_json(folder / "final.json")["parameters"] > 1
     assert run.explain(bench.data(), 0, rung="distilled_tree").method == "exact terms"
+
+
+def test_in_a_plain_run_others_may_be_given_for_the_teacher_to_label(alloys, tmp_path, monkeypatch):
+    monkeypatch.setattr(teacher, "USUAL", {"table": ("ridge",)})
+    whole = alloys(60)
+    others = tmp_path / "others.csv"
+    whole.iloc[45:].drop(columns="strength").to_csv(others, index=False)
+    quick = {"folds": 3, "trials": 0, "workers": 1, "repeats": 1, "shift": False}
+    data = read(whole.iloc[:45], "strength")
+    done = run(data, ladder=["distilled_ridge"], out=tmp_path / "run", unlabelled=others, **quick)
+    folder = done.unit_folder("distilled_ridge", "final")
+    assert folder is not None
+    told = Fitted.load(folder / "model").estimator.account_
+    assert (told.teacher, told.rows) == ("ridge", 12)  # of fifteen, a fifth to be compared on
+    with pytest.raises(InputError, match="another run"):
+        run(data, ladder=["distilled_ridge"], out=tmp_path / "run", **quick)
 
 
 def test_a_rung_without_a_teacher_cannot_be_distilled(bench):

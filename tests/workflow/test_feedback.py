@@ -23,6 +23,7 @@ from iceframe.ingest import read
 from iceframe.report import write_report
 from iceframe.workflow.feedback import open_balanced, run_balanced
 from iceframe.workflow.feedback.balanced import BalancedRun
+from iceframe.workflow.feedback.performer import PERFORMERS, Performed
 from iceframe.workflow.session import open_run, run
 
 from .feedback_script import Script, asked
@@ -255,6 +256,54 @@ def test_a_finished_search_is_only_read_again(found: BalancedRun, data: Dataset)
     go(data, found.folder, watch=events.append)
     assert contents() == before
     assert not events
+
+
+def test_another_way_does_not_meet_the_data_of_an_earlier_walk(
+    data: Dataset, tmp_path: Path
+) -> None:
+    """With another budget the same step may be another action, or the same on other data."""
+
+    def without(cue: str, out: str) -> BalancedRun:
+        said = asked("neutralise", finding="nuisance", cue=f"column {cue}", rung="ridge")
+        options = {"out": tmp_path / out, "controller": Script(said)}
+        return run_balanced(data, ladder=LADDER, **options, **QUICK)
+
+    first, other = without("lab", "same"), without("anneal", "same")
+    direct = without("anneal", "alone")
+    name = "ridge @ without column anneal"
+    columns = ["rung", "metric", "value"]
+    mine, theirs = (
+        found.evidence[(found.evidence["rung"] == name) & (found.evidence["axis"] != "cost")][
+            columns
+        ].reset_index(drop=True)
+        for found in (other, direct)
+    )
+    pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+    folders = [found.candidates[name]["folder"] for found in (other, direct)]
+    assert folders == ["001-neutralise-2", "001-neutralise"]
+    again = without("anneal", "same")
+    assert again.candidates[name]["folder"] == folders[0]
+    assert sorted(p.name for p in (first.folder / "steps").iterdir()) == [
+        "000-start",
+        "001-neutralise",
+        "001-neutralise-2",
+    ]
+
+
+def test_numbers_that_an_action_could_not_find_are_recorded(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How closely a student follows a teacher is not known where no teacher helped."""
+
+    def perform(self: Any, arguments: Any, bench: Any) -> Performed:
+        return Performed(bench.measure(["nearest_neighbour"]), (), {"fidelity": float("nan")})
+
+    monkeypatch.setattr(PERFORMERS["climb"], "perform", perform)
+    script = Script(asked("climb", rung="nearest_neighbour"))
+    run_balanced(data, out=tmp_path / "run", ladder=LADDER, controller=script, **QUICK)
+    entries = Ledger.open(tmp_path / "run" / FILE).entries()
+    (done,) = [entry.body for entry in entries if entry.kind == "performed"]
+    assert done["facts"] == {"fidelity": "NaN"}
 
 
 def test_the_report_shows_the_path(found: BalancedRun, tmp_path: Path) -> None:

@@ -176,6 +176,33 @@ def test_what_was_taken_out_is_taken_out_of_new_images(tmp_path: Path) -> None:
     assert script.situations[0].generator is False
 
 
+def test_what_was_taken_out_is_taken_out_of_samples_without_a_target(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0.3, 0.6, (32, 1, 12, 12)).astype(np.float32)
+    values[:, :, :2] = 1.0  # a bright edge, on which a model of the whole image would look
+    table = pd.DataFrame({"y": values.std(axis=(1, 2, 3))}, index=[f"s{i}" for i in range(32)])
+    whole = Dataset(table, "y", "regression", images=ArrayImages(values), name="greys")
+    data, others = whole.take(np.arange(20)), whole.take(np.arange(20, 32))
+    cue, rung = "border of 2 pixels", "ridge @ without border of 2 pixels"
+    here = {"variant": f"without {cue}"}
+    script = Script(
+        asked("neutralise", finding="nuisance", cue=cue, rung="ridge"),
+        asked("distil", teacher="ridge", student="distilled_ridge", **here),
+        rung=rung,
+        asks=(asked("ask", samples=4, rung="ridge", **here),),
+    )
+    found = run_balanced(
+        data, out=tmp_path / "run", ladder=["ridge"], controller=script, unlabelled=others, **QUICK
+    )
+    student = f"distilled_ridge @ {here['variant']}"
+    taught = found.run_of(student).header["identity"]["unlabelled"]
+    assert taught == without_cue(others, cue).fingerprint
+    assert found.asked is not None
+    listed = pd.read_csv(found.asked, index_col="id")
+    answers = found.predict(others, candidate=rung).loc[listed.index]  # these take it out, too
+    np.testing.assert_allclose(listed["mean"], answers["mean"])
+
+
 def test_a_planted_cue_is_told_to_the_controller(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     values = rng.uniform(0.3, 0.5, (40, 1, 24, 24)).astype(np.float32)

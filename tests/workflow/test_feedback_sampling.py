@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from iceframe.balance.situation import Measured
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
-from iceframe.core.values import Fold, Splits
-from iceframe.workflow.feedback.bench import left_out, only_trained_on
+from iceframe.core.values import Fold, Representation, Splits
+from iceframe.scale.rung import Inputs
+from iceframe.workflow.feedback.asking import experiments
 from iceframe.workflow.feedback.sampling import NOISE, distances, most_telling, standardised
 from iceframe.workflow.feedback.simulation import recipe_of, worth
+from iceframe.workflow.feedback.variant import Variant, left_out, only_trained_on
 from iceframe.workflow.folds import name_of_splits
+
+FEATURES = ("time", "route", "gap", "low")
 
 
 def variance(x: np.ndarray, known: np.ndarray, scale: float) -> np.ndarray:
@@ -53,6 +61,39 @@ def test_distance_counts_in_deviations_of_what_is_known() -> None:
     assert distances(np.array([[4.0, 200.0]]), known) == pytest.approx([2.0])
     flat = np.array([[1.0, 5.0], [3.0, 5.0]])  # the second feature does not vary
     assert distances(np.array([[1.0, 9.0]]), flat) == pytest.approx([0.0])
+
+
+def test_experiments_are_drawn_from_what_is_known_of_each_column() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"time": rng.uniform(1, 2, 30), "route": rng.integers(0, 3, 30), "gap": np.nan}
+    )
+    table["low"] = np.where(table.index < 3, np.inf, rng.uniform(5, 6, 30))  # so is an end called
+    table["y"] = table["time"]
+    data = Dataset(table.set_axis([f"s{i}" for i in range(30)]), "y", "regression", FEATURES)
+
+    def inputs(_: str, new: Dataset) -> Inputs:
+        values = new.table[list(FEATURES)].to_numpy(float)
+        return Inputs(Representation(values, FEATURES, ("",) * 4))
+
+    def predict(new: Dataset, rung: str) -> pd.DataFrame:
+        return pd.DataFrame({"mean": 0.0, "low": -1.0, "high": 1.0}, index=new.ids)
+
+    bench: Any = SimpleNamespace(
+        variants={"": Variant("", data)},
+        measured={"ridge": Measured("ridge", "", 0, 1.0)},
+        unlabelled=None,
+        seed=0,
+        inputs=inputs,
+        run_of=lambda _: SimpleNamespace(predict=predict),
+    )
+    found = experiments(bench, "ridge", 20)
+    assert found["time"].between(1, 2).all()
+    assert found["time"].nunique() == 20  # between those that are known
+    assert set(found["route"]) <= {0, 1, 2}
+    assert found["gap"].isna().all()
+    assert found["low"].between(5, 6).all()
+    assert (found["low (predicted)"] == -1.0).all()
 
 
 def test_worth_needs_both_or_either() -> None:

@@ -30,7 +30,7 @@ class Proposal:
     arguments : JSON values that fix what is done, such as ``{"rung": "cnn", "variant": ""}``.
     gains : what it may bring by axis, as a share in [0, 1]: of the loss (fidelity), of the distance
         to full agreement (transparency), of the complexity. Zero where it is not meant to help.
-    seconds : what it may cost.
+    seconds : what it may cost, in seconds of this machine.
     why : a sentence with the numbers that speak for it.
     by_user : only the user can carry it out (an experiment): it stands in the outcome.
     """

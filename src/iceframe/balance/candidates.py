@@ -106,7 +106,7 @@ def shortfalls(candidate: Candidate, floors: Mapping[str, float], loss: str) -> 
     """Every floor that the rung misses: above an upper limit, below a lower one, not measured."""
     missed = []
     for floor, limit in floors.items():
-        metric = _metric_behind(floor, candidate, loss)
+        metric = metric_behind(floor, candidate, loss)
         row = candidate.evidence.get(metric)
         unit = row.unit if row is not None else ""
         if floor == "max_error":
@@ -119,7 +119,9 @@ def shortfalls(candidate: Candidate, floors: Mapping[str, float], loss: str) -> 
     return missed
 
 
-def _metric_behind(floor: str, candidate: Candidate, loss: str) -> str:
+def metric_behind(floor: str, candidate: Candidate, loss: str) -> str:
+    """The metric that a floor limits: itself, or of those that it stands for the first that was
+    measured."""
     if floor == "max_error":
         return loss
     choices = _FLOORS.get(floor, (floor,))

@@ -1,9 +1,9 @@
 """Families of rungs: models that fail for the same reasons.
 
 Where one rung of a family brought nothing, its next one is less promising; a family of which no
-rung was measured may bring anything. A rung that looks at images, or starts from what was learned
-elsewhere, or was taught, belongs to the family of those; a rung on a table to the one named here,
-else to glass or black boxes in general.
+rung was measured may bring anything. A rung that was taught, distilled, or starts from what was
+learned elsewhere belongs to the family of those; another to the one that it names; one that names
+none to all that look at images, or at crystals, and on a table to glass or black boxes in general.
 """
 
 from __future__ import annotations
@@ -12,34 +12,14 @@ from iceframe.balance.situation import RungFacts
 
 EFFORTS = ("light", "medium", "heavy", "extreme")
 
-TABLES = {
-    "mean": "constant",
-    "ridge": "linear",
-    "lasso": "linear",
-    "rule_of_mixtures": "linear",
-    "ebm": "additive",
-    "hurdle_ebm": "additive",
-    "pair_boosting": "additive",
-    "tree": "rules",
-    "symbolic": "formula",
-    "nearest_neighbour": "neighbours",
-    "svm": "kernel",
-    "gp": "kernel",
-    "two_point_pca": "linear",
-    "extra_trees": "trees",
-    "boosted_trees": "trees",
-    "hurdle_trees": "trees",
-    "mlp": "network",
-    "composition_attention": "network",
-    "stack": "stack",
-}
-
 
 def family_of(rung: RungFacts) -> str:
     """The family of a rung.
 
-    >>> family_of(RungFacts("gp", "table", "heavy", False))
+    >>> family_of(RungFacts("gp", "table", "heavy", False, family="kernel"))
     'kernel'
+    >>> family_of(RungFacts("mine", "table", "heavy", False))
+    'black box'
     >>> family_of(RungFacts("vit", "image", "heavy", False))
     'image'
     >>> family_of(RungFacts("sobolev_vit", "image", "heavy", False, supervised=True))
@@ -51,9 +31,11 @@ def family_of(rung: RungFacts) -> str:
         return f"taught {rung.input}"
     if rung.pretrained:
         return f"pretrained {rung.input}"
+    if rung.family:
+        return rung.family
     if rung.input != "table":
         return rung.input
-    return TABLES.get(rung.name, "glass box" if rung.glass_box else "black box")
+    return "glass box" if rung.glass_box else "black box"
 
 
 def in_order(rung: RungFacts) -> tuple[int, str]:

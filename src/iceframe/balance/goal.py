@@ -37,9 +37,15 @@ class Goal:
                 allowed=", ".join(AXES),
             )
         if self.seconds is not None and not self.seconds > 0:
-            raise UsageError("The budget is not above zero.", got=self.seconds)
+            raise UsageError(
+                "The budget is not above zero.",
+                got=self.seconds,
+                allowed="seconds above 0, or none",
+            )
         if self.most_actions < 1:
-            raise UsageError("At least one action must be allowed.", got=self.most_actions)
+            raise UsageError(
+                "At least one action must be allowed.", got=self.most_actions, allowed="1 or more"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """A plain mapping, for JSON."""

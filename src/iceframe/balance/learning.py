@@ -30,17 +30,12 @@ def trained_on(situation: Situation, variant: str) -> int:
 
 def exponent(now: Standing, rung: str) -> tuple[float, bool]:
     """The exponent b of a rung, and whether it was measured."""
-    points = sorted(
-        {
-            (trained_on(now.situation, variant), c.loss)
-            for variant in now.situation.variants
-            for c in [now.at(rung, variant)]
-            if c is not None and c.loss > 0 and np.isfinite(c.loss)
-        }
-    )
-    if len({n for n, _ in points}) < 2:
+    points: dict[int, float] = {}  # of variants of one size the last one counts
+    for variant in now.situation.variants:
+        c = now.at(rung, variant)
+        if c is not None and c.loss > 0 and np.isfinite(c.loss):
+            points[trained_on(now.situation, variant)] = c.loss
+    if len(points) < 2:
         return USUAL, False
-    (few, before), (many, after) = points[-2:]
-    if few == many:
-        return USUAL, False
+    (few, before), (many, after) = sorted(points.items())[-2:]
     return float(np.clip(np.log(before / after) / np.log(many / few), FEWEST, MOST)), True

@@ -40,14 +40,16 @@ def rank(proposal: Proposal, now: Standing) -> Rank:
 
 def tried_as(proposal: Proposal) -> str:
     """What two proposals have in common that are the same: action and arguments; of those that mend
-    the data the finding, since what could not be mended for one rung cannot be for another.
+    the data the cue or the finding alone, since what could not be mended for one rung cannot be for
+    another, and two findings on one cue are mended at once.
 
     >>> tried_as(Proposal("climb", {"variant": "", "rung": "gp"}, {}, 1.0, ""))
     '{"action":"climb","arguments":{"rung":"gp","variant":""}}'
     """
     arguments = dict(proposal.arguments)
     if proposal.action in MENDING:
-        arguments = {k: v for k, v in arguments.items() if k not in ("rung", "variant")}
+        subject = "cue" if proposal.action == "neutralise" else "finding"
+        arguments = {subject: arguments[subject]}
     return canonical({"action": proposal.action, "arguments": arguments})
 
 

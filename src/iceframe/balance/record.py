@@ -42,7 +42,7 @@ def step_records(
     if state.steps:
         records.append(("verdict", state.steps[-1].as_dict()))
     kind = "proposal" if isinstance(result, Proposal) else "outcome"
-    return [*records, (kind, _finite(result.as_dict()))]
+    return [*records, (kind, finite(result.as_dict()))]
 
 
 def steps_of(records: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Step, ...]:
@@ -68,6 +68,8 @@ def replay(records: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
     mismatches = []
     for number, (kind, body) in enumerate(records, 1):
         where = f"entry {number} ({kind})"
+        if kind in ("goal", "situation") and expected:
+            mismatches.append(f"{where}: {expected[0][0]} is missing before it")
         if kind == "goal":
             state, situation, expected = init(goal_from_dict(body)), None, []
         elif state is None and kind in KINDS:
@@ -79,6 +81,8 @@ def replay(records: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
         elif kind in KINDS:
             mismatches += [f"{where}: {what}" for what in _compared(kind, body, expected)]
             expected = expected[1:]
+    if expected:
+        mismatches.append(f"the end: {expected[0][0]} is missing")
     return mismatches
 
 
@@ -90,7 +94,7 @@ def _compared(
     due, mine = expected[0]
     if due != kind:
         return [f"a {due} is due here"]
-    if canonical(_finite(mine)) != canonical(body):
+    if canonical(finite(mine)) != canonical(body):
         return [f"recorded {_brief(kind, body)}, decided now {_brief(due, mine)}"]
     return []
 
@@ -108,10 +112,10 @@ def _brief(kind: str, body: Mapping[str, Any]) -> str:
 def situation_as_dict(situation: Situation, previous: Situation | None = None) -> Body:
     """A plain mapping, for JSON; see the module."""
     known = previous.evidence if previous is not None else ()
-    texts = [canonical(_finite(row.as_dict())) for row in situation.evidence[: len(known)]]
-    same = texts == [canonical(_finite(row.as_dict())) for row in known]
+    texts = [canonical(finite(row.as_dict())) for row in situation.evidence[: len(known)]]
+    same = texts == [canonical(finite(row.as_dict())) for row in known]
     start = len(known) if same else 0
-    return _finite(
+    return finite(
         {
             **{name: getattr(situation, name) for name in _PLAIN},
             "ladder": [asdict(facts) for facts in situation.ladder],
@@ -155,12 +159,12 @@ def _evidence(body: Mapping[str, Any]) -> Evidence:
     return Evidence(**{**body, **numbers, "folds": tuple(map(float, body["folds"]))})
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON values with strings for the numbers that are not finite."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(held) for key, held in value.items()}
+        return {str(key): finite(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(held) for held in value]
+        return [finite(held) for held in value]
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -32,6 +32,8 @@ class RungFacts:
     """What is known of a rung before it is measured: the field of the ladder.
 
     ``input``: ``table``, ``image`` or ``crystal``. ``effort``: ``light`` … ``extreme``.
+    ``family``: the models that fail for the same reasons, as the rung names them; empty where it
+    does not.
     ``supervised_by``: the rung that is the same network trained with the solver's sensitivities;
     ``supervised``: it is itself such a one. ``pretrained``: it starts from weights or features that
     were learned elsewhere. ``distilled``: the glass box it is (``ebm``), where a teacher makes it.
@@ -45,6 +47,7 @@ class RungFacts:
     supervised: bool = False
     pretrained: bool = False
     distilled: str = ""
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Situation:
     Attributes
     ----------
     task, loss, rope, rope_source, level, n_train, n_test : as for
-        :func:`iceframe.balance.decision.decide`.
+        :func:`iceframe.balance.decision.decide`; ``rope`` in the unit of the loss.
     n : labelled samples.
     ladder : the rungs that may be tried, in the order in which they would be climbed.
     candidates : by name, what was measured.

@@ -17,7 +17,7 @@ from statistics import median
 
 import numpy as np
 
-from iceframe.balance.candidates import Candidate, Shortfall, gather, shortfalls
+from iceframe.balance.candidates import Candidate, Shortfall, gather, metric_behind, shortfalls
 from iceframe.balance.decision import DUMMY
 from iceframe.balance.families import family_of, in_order
 from iceframe.balance.goal import Goal
@@ -46,8 +46,8 @@ class Standing:
 
     @cached_property
     def variant(self) -> str:
-        """The data that the leader was measured on; the latest that count, where that is ``mean``
-        on data that no longer do."""
+        """The data that the leader was measured on; those that were mended last, where that is
+        ``mean`` on data that no longer count."""
         there = list(self.situation.variants)
         held = self.situation.candidates.get(self.leader.name) if self.leader else None
         if held is not None and held.variant in there:
@@ -129,7 +129,8 @@ class Standing:
     def transparency(self, candidate: Candidate) -> float:
         """What a floor asks for, else its PF*, else its agreement with the exact gradient, else its
         faithfulness."""
-        asked = [metric for metric in TRANSPARENCIES if metric in self.goal.floors]
+        behind = {metric_behind(f, candidate, self.situation.loss) for f in self.goal.floors}
+        asked = [metric for metric in TRANSPARENCIES if metric in behind]
         values = (candidate.value(metric) for metric in (*asked, *TRANSPARENCIES))
         return next((v for v in values if np.isfinite(v)), float("nan"))
 
@@ -181,8 +182,8 @@ class Standing:
         return self.complexity_of(rung) < self.complexity_of(self.rung)  # False for NaN
 
     def seconds(self, rung: str, variant: str, growth: float = 1.0) -> float:
-        """What measuring a rung may take: what it took, else what rungs of such an effort may take
-        on this machine, times the ``growth`` of the number of samples."""
+        """Seconds that measuring a rung may take: what it took, else what rungs of such an effort
+        may take on this machine, times the ``growth`` of the number of samples."""
         held = [m for m in self.situation.candidates.values() if not m.failed and m.seconds > 0]
         same = [m for m in held if m.rung == rung]
         if same:

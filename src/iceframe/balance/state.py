@@ -9,7 +9,7 @@ from typing import Any
 from iceframe.balance.action import Proposal, Verdict
 from iceframe.balance.goal import Goal
 from iceframe.balance.situation import GIVEN
-from iceframe.core.values import Equilibrium, Status
+from iceframe.core.values import Equilibrium
 
 Json = dict[str, Any]
 
@@ -153,13 +153,8 @@ class Outcome:
     def from_dict(cls, body: Mapping[str, Any]) -> Outcome:
         """The outcome that :meth:`as_dict` wrote."""
         held = body["equilibrium"]
-        equilibrium = Equilibrium(
-            held["rung"],
-            Status(held["status"]),
-            held["remedy"],
-            tuple(held["reasons"]),
-            tuple({**step, **_numbers(step)} for step in held["trajectory"]),
-        )
+        told = [{**step, **_numbers(step)} for step in held["trajectory"]]
+        equilibrium = Equilibrium.from_dict({**held, "trajectory": told})
         asks = tuple(proposal_from_dict(ask) for ask in body["asks"])
         return cls(equilibrium, tuple(body["reasons"]), asks, body["nearest"])
 

@@ -39,6 +39,50 @@ Splits = Annotated[
 ]
 Folds = Annotated[int, typer.Option("--folds", help="Number of outer folds.")]
 Seed = Annotated[int, typer.Option("--seed", help="Root of every random choice.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
+Ladder = Annotated[
+    str | None,
+    typer.Option(
+        "--ladder",
+        help="Rungs, comma-separated; [bold]images[/bold] or [bold]crystals[/bold] for all that "
+        "look at these. See [bold]iceframe list rungs[/bold].",
+    ),
+]
+Descriptors = Annotated[
+    str | None,
+    typer.Option(
+        "--descriptors",
+        help="What tables of features are made of, comma-separated; [bold]default[/bold] stands "
+        "for the default ones. See [bold]iceframe list descriptors[/bold].",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Processes; one a core when not given.")
+]
+Budget = Annotated[
+    str | None,
+    typer.Option("--budget", help="Stop starting work after this long (90s, 10m, 2h); resumable."),
+]
+Repeats = Annotated[
+    int | None,
+    typer.Option(
+        "--repeats",
+        help="Partitions on which losses are compared; three for a table of fewer than 400 "
+        "samples when not given, else one.",
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),
+]
+Shift = Annotated[
+    bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
+]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
+RungOption = Annotated[
+    str | None, typer.Option("--rung", help="Another rung than the equilibrium's.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 READING = "Reading the data"  # heading of these options in the help

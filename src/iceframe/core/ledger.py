@@ -13,7 +13,8 @@ replaces the file; the sidecar names the new digest alone. Whenever that is stop
 of the two that the sidecar names, whole. One process writes at a time: hold the lock of the run.
 
 The sidecar guards against accidents and edits, not against somebody who rewrites both files;
-against that, note the hash of the last entry elsewhere: it stands for all entries before it.
+against that, note the hash of the last entry elsewhere: it stands for all entries before it, and
+:meth:`Ledger.verify` takes it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from iceframe.core.errors import InputError
+from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import plain, replacing, write_text
 
 FILE = "ledger.sqlite"
@@ -202,8 +203,22 @@ class Ledger:
                 "The ledger cannot be read.", where=self.path, got=error, hint=_RESTORE
             ) from error
 
-    def verify(self) -> tuple[Problem, ...]:
-        """Everything that differs from what was written; empty where nothing does."""
+    def verify(self, expect: str = "") -> tuple[Problem, ...]:
+        """Everything that differs from what was written; empty where nothing does.
+
+        ``expect``: the hash of an entry, noted elsewhere when it was the last. It must still stand
+        in the chain; entries may have been added behind it.
+
+        Raises
+        ------
+        UsageError : ``expect`` is no hash of an entry: 64 hexadecimal digits.
+        """
+        if expect and not re.fullmatch(r"[0-9a-f]{64}", expect):
+            raise UsageError(
+                "This is no hash of an entry.",
+                got=expect,
+                allowed="64 hexadecimal digits, as `iceframe ledger verify` prints them",
+            )
         missing = [p for p in (self.path, self.sidecar) if not p.is_file()]
         if missing:
             return tuple(Problem(p.name, "it is missing") for p in missing)
@@ -224,6 +239,9 @@ class Ledger:
             problems.append(
                 Problem(self.path.name, f"its {size} bytes are not those that were written{where}")
             )
+        if expect and not problems and all(entry.hash != expect for entry in self.entries()):
+            told = f"no entry has the hash {expect}: it was written anew since that was noted"
+            problems.append(Problem(self.path.name, told))
         return tuple(problems)
 
     # -- inside --------------------------------------------------------------------------------

@@ -196,6 +196,22 @@ class Equilibrium:
             "trajectory": [dict(step) for step in self.trajectory],
         }
 
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> Equilibrium:
+        """The equilibrium that :meth:`as_dict` wrote.
+
+        >>> held = Equilibrium("ridge", Status.CONVERGED, "", ("It is good.",), ({"rung": "a"},))
+        >>> Equilibrium.from_dict(held.as_dict()) == held
+        True
+        """
+        return cls(
+            body["rung"],
+            Status(body["status"]),
+            body["remedy"],
+            tuple(body["reasons"]),
+            tuple(body["trajectory"]),
+        )
+
 
 @dataclass(frozen=True)
 class Decision:

@@ -139,21 +139,38 @@ def interval_score(y: np.ndarray, low: np.ndarray, high: np.ndarray, level: floa
 
 
 def worst_group_coverage(
-    inside: np.ndarray, groups: np.ndarray, smallest: int = SMALLEST_GROUP
+    inside: np.ndarray,
+    groups: np.ndarray,
+    smallest: int = SMALLEST_GROUP,
+    confidence: float = 0.95,
 ) -> tuple[Any, float, float, float, int]:
     """The group with the lowest coverage: (group, share, low, high, its size).
 
-    Clopper–Pearson at 95 %. Groups of fewer than ``smallest`` samples are left out; with none
-    left, ``(None, nan, nan, nan, 0)``. Higher is better. Trap: the lowest of many groups is low
-    by chance; its interval is not corrected for having been picked.
+    ``share`` is that of the group; ``low`` and ``high`` hold the lowest coverage that any of the m
+    groups truly has, with ``confidence`` at least: the lowest of the lower and of the upper ends of
+    the groups' Clopper–Pearson intervals, each at 1 − (1 − confidence)/m (Bonferroni), which all
+    hold together. The low end may come from a smaller group than the one that is named. Groups of
+    fewer than ``smallest`` samples are left out; with none left, ``(None, nan, nan, nan, 0)``.
+    Higher is better. Trap: the lowest share of many groups is low by chance; the interval allows
+    for that, the share does not.
+
+    Examples
+    --------
+    >>> inside = np.array([True] * 38 + [False] * 2 + [True] * 36 + [False] * 4)
+    >>> group, share, low, high, size = worst_group_coverage(inside, np.repeat(["a", "b"], 40))
+    >>> str(group), share, round(low, 3), round(high, 3), size
+    ('b', 0.9, 0.743, 0.977, 40)
     """
     inside, groups = np.asarray(inside, bool), np.asarray(groups)
-    worst: tuple[Any, float, float, float, int] = (None, np.nan, np.nan, np.nan, 0)
-    for group in np.unique(groups):
-        mine = inside[groups == group]
-        if len(mine) >= smallest and not (mine.mean() >= worst[1]):
-            worst = (group, *coverage(mine), len(mine))
-    return worst
+    shares = {group: inside[groups == group] for group in np.unique(groups)}
+    kept = {group: mine for group, mine in shares.items() if len(mine) >= smallest}
+    if not kept:
+        return None, float("nan"), float("nan"), float("nan"), 0
+    together = 1.0 - (1.0 - confidence) / len(kept)
+    found = {group: coverage(mine, together) for group, mine in kept.items()}
+    worst = min(found, key=lambda group: found[group][0])
+    low, high = (min(ends[i] for ends in found.values()) for i in (1, 2))
+    return worst, found[worst][0], low, high, len(kept[worst])
 
 
 def mean_set_size(sets: np.ndarray) -> float:

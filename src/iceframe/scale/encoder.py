@@ -55,6 +55,7 @@ class Encoder(ABC):
     title : what a person calls it. reference : where it comes from (DOI).
     decodes : whether :meth:`decode` exists.
     uses_factors : whether ``fit`` needs named factors beside the images.
+    pretrained : whether it comes with weights, and learns nothing from the images.
 
     Attributes
     ----------
@@ -67,6 +68,7 @@ class Encoder(ABC):
     reference: ClassVar[str]
     decodes: ClassVar[bool] = False
     uses_factors: ClassVar[bool] = False
+    pretrained: ClassVar[bool] = False
 
     format_: ImageFormat
 

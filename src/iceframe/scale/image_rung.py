@@ -78,6 +78,7 @@ class Supervised:
     influence. ``weight``: of the sensitivities in the loss, by default; tuned inside the fold."""
 
     weight: ClassVar[float] = 3.0
+    supervised: ClassVar[bool] = True
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
     learning_rate: ClassVar[float]
 

@@ -89,6 +89,12 @@ class Rung(ABC):
         (estimators get an ``ImageSource`` or float32 ``(n, channels, *grid)``) or ``"crystal"``
         (estimators get :class:`~iceframe.core.crystals.Crystals`).
     blocks : families of columns that it cannot do without, such as the element ``fractions``.
+    family : models that fail for the same reasons share one: where one of them brought nothing,
+        the next is less promising. Unsaid, it is one of all that look at images, or at crystals;
+        on a table, one of glass boxes or black boxes in general.
+    pretrained : whether it starts from weights or features that were learned elsewhere.
+    supervised : whether it is taught by the solver's sensitivities.
+    untaught : the rung that is the same network without them, where there is one.
     distils : the rung that it is once it is fitted, where it learns from another rung's answers:
         fitting gets :class:`Inputs` whole, as the teacher may look at what the pupil does not.
     glass_box : whether :meth:`terms` is exact.
@@ -103,6 +109,10 @@ class Rung(ABC):
     reference: ClassVar[str]
     input: ClassVar[Literal["table", "image", "crystal"]] = "table"
     blocks: ClassVar[tuple[str, ...]] = ()
+    family: ClassVar[str] = ""
+    pretrained: ClassVar[bool] = False
+    supervised: ClassVar[bool] = False
+    untaught: ClassVar[str] = ""
     distils: ClassVar[str] = ""
     glass_box: ClassVar[bool] = False
     effort: ClassVar[Effort] = "light"

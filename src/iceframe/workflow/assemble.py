@@ -25,12 +25,12 @@ from iceframe.measure.summary import (
 from iceframe.scale.rung import RUNGS
 from iceframe.workflow.advice import next_steps
 from iceframe.workflow.execute import Outcome
+from iceframe.workflow.finished import EVIDENCE
 from iceframe.workflow.plan import TAU_FRACTIONS, Unit, Workload, plan_units
 from iceframe.workflow.prepare import Prepared
 from iceframe.workflow.settings import LEVEL, RunSettings
 
 UNKNOWN = {"mae": float("nan"), "balanced_accuracy": float("nan")}
-EVIDENCE = "evidence.parquet"
 COSTS = "costs.parquet"
 PREDICTIONS = "predictions.parquet"
 EQUILIBRIUM = "equilibrium.json"

@@ -14,13 +14,14 @@ from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
 from iceframe.core.files import read_json
 from iceframe.core.runstore import RunStore
-from iceframe.core.values import Audit, Equilibrium, Explanation, Splits, Status
+from iceframe.core.values import Audit, Explanation, Splits
 from iceframe.ingest.repeats import usual_repeats
 from iceframe.scale.fitting import TRIALS
 from iceframe.scale.represent import descriptors_named
 from iceframe.workflow import assemble, prepare
 from iceframe.workflow.answers import explain_sample, predict_samples
 from iceframe.workflow.execute import Outcome, Watch, execute
+from iceframe.workflow.finished import Finished
 from iceframe.workflow.folds import name_of_splits, read_splits
 from iceframe.workflow.further import Questions
 from iceframe.workflow.plan import plan_units
@@ -51,7 +52,7 @@ def run(
     trials: int | Mapping[str, int] | None = None,
     repeats: int | None = None,
     shift: bool = True,
-    unlabelled: Dataset | None = None,
+    unlabelled: Dataset | str | Path | pd.DataFrame | None = None,
     teacher: str = "",
     command: str = "iceframe.run",
     watch: Watch | None = None,
@@ -75,7 +76,8 @@ def run(
     repeats : partitions on which losses are compared; by default three for a table of fewer than
         400 samples, so that its rungs can be told apart, else one. Given folds bring their own.
     shift : whether to measure the leave-cluster-out error.
-    unlabelled : samples without a target, for rungs that learn from another's answers about them.
+    unlabelled : samples without a target, for rungs that learn from another's answers about them;
+        a data set, or what :func:`iceframe.read` can read as it read ``data``.
     teacher : the rung that these learn from; where none is named, they choose one in every fold.
     watch : called with a :class:`~iceframe.workflow.execute.Progress` after every step.
 
@@ -85,30 +87,18 @@ def run(
     UsageError : an option is.
     """
     dataset = as_dataset(data, target)
-    names = rungs_named(ladder, dataset)
-    given = splits if isinstance(splits, Splits) else None
-    settings = RunSettings(
-        names,
-        name_of_splits(splits, dataset) if isinstance(splits, Splits) else splits,
-        folds if given is None else len(given.folds),
-        seed,
-        dict(floors or {}),
-        device,
-        _trials(trials),
-        shift=shift,
-        descriptors=descriptors_named(descriptors, dataset),
-        repeats=1 if given else usual_repeats(dataset) if repeats is None else repeats,
+    settings = _settings(
+        dataset, ladder, descriptors, splits, folds, seed, floors, device, trials, repeats, shift
     )
     check_floors(settings.floors)
+    pool = without_target(unlabelled, dataset)
     header = prepare.header_of(dataset, settings, command)
-    if unlabelled is not None:
-        header["identity"]["unlabelled"] = unlabelled.fingerprint
-    if teacher:
-        header["identity"]["teacher"] = teacher
+    header["identity"] |= _beyond(pool, teacher)
     store = RunStore.create_or_open(Path(out), header)
     with store.locked():
+        given = splits if isinstance(splits, Splits) else None
         prepared = prepare.prepare(
-            dataset, settings, store, splits=given, unlabelled=unlabelled, teacher=teacher
+            dataset, settings, store, splits=given, unlabelled=pool, teacher=teacher
         )
         units = plan_units(prepared.work, store.header["identity"])
         outcome = execute(
@@ -123,6 +113,68 @@ def run(
     return Run(store)
 
 
+def identity_for(
+    data: Dataset,
+    *,
+    ladder: Sequence[str] | None = None,
+    descriptors: Sequence[str] | None = None,
+    splits: str | Splits = "auto",
+    folds: int = 5,
+    seed: int = 0,
+    device: str = "auto",
+    trials: int | Mapping[str, int] | None = None,
+    repeats: int | None = None,
+    shift: bool = True,
+    unlabelled: Dataset | None = None,
+    teacher: str = "",
+) -> dict[str, Any]:
+    """What makes it the same run, as ``run.json`` of :func:`run` with these arguments says it.
+
+    Raises
+    ------
+    InputError, UsageError : as of :func:`run`.
+    """
+    settings = _settings(
+        data, ladder, descriptors, splits, folds, seed, None, device, trials, repeats, shift
+    )
+    return prepare.identity_of(data, settings) | _beyond(unlabelled, teacher)
+
+
+def _settings(
+    data: Dataset,
+    ladder: Sequence[str] | None,
+    descriptors: Sequence[str] | None,
+    splits: str | Splits,
+    folds: int,
+    seed: int,
+    floors: Mapping[str, float] | None,
+    device: str,
+    trials: int | Mapping[str, int] | None,
+    repeats: int | None,
+    shift: bool,
+) -> RunSettings:
+    """The settings that the arguments of :func:`run` stand for."""
+    given = splits if isinstance(splits, Splits) else None
+    return RunSettings(
+        rungs_named(ladder, data),
+        name_of_splits(splits, data) if isinstance(splits, Splits) else splits,
+        folds if given is None else len(given.folds),
+        seed,
+        dict(floors or {}),
+        device,
+        _trials(trials),
+        shift=shift,
+        descriptors=descriptors_named(descriptors, data),
+        repeats=1 if given else usual_repeats(data) if repeats is None else repeats,
+    )
+
+
+def _beyond(unlabelled: Dataset | None, teacher: str) -> dict[str, Any]:
+    """The part of a run's identity that says what its rungs know beyond the samples."""
+    others = {} if unlabelled is None else {"unlabelled": unlabelled.fingerprint}
+    return {**others, **({"teacher": teacher} if teacher else {})}
+
+
 def as_dataset(data: Dataset | str | Path | pd.DataFrame, target: str | None) -> Dataset:
     """``data`` itself, or what it names, read; refused without a target."""
     if not isinstance(data, Dataset):
@@ -134,6 +186,17 @@ def as_dataset(data: Dataset | str | Path | pd.DataFrame, target: str | None) ->
     if data.target is None:
         raise InputError("The data set has no target.", hint="name one: read(..., target=...)")
     return data
+
+
+def without_target(
+    given: Dataset | str | Path | pd.DataFrame | None, data: Dataset
+) -> Dataset | None:
+    """Samples without a target: ``given`` itself, or what it names, read as ``data`` were."""
+    if given is None or isinstance(given, Dataset):
+        return given
+    from iceframe.ingest import read
+
+    return read(given, **{**data.recipe, "target": data.target}, require_target=False)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -160,34 +223,10 @@ def open_run(folder: str | Path) -> Run:
     return Run(store)
 
 
-class Run:
-    """A run on disk: its equilibrium, its evidence, its models.
+class Run(Finished):
+    """A run on disk: its equilibrium, its evidence, its models."""
 
-    Attributes
-    ----------
-    folder : where it lives. header : what was asked, of which data. failures : rung -> message.
-    """
-
-    def __init__(self, store: RunStore) -> None:
-        self.store = store
-        self.folder = store.root
-        self.header = store.header
-
-    @cached_property
-    def _derived(self) -> dict[str, Any]:
-        return dict(read_json(self.folder / assemble.EQUILIBRIUM))
-
-    @property
-    def equilibrium(self) -> Equilibrium:
-        """The chosen rung, status, remedy and reasons."""
-        body = self._derived["equilibrium"]
-        return Equilibrium(
-            body["rung"],
-            Status(body["status"]),
-            body["remedy"],
-            tuple(body["reasons"]),
-            tuple(body["trajectory"]),
-        )
+    derived = assemble.EQUILIBRIUM
 
     @property
     def failures(self) -> dict[str, str]:
@@ -203,11 +242,6 @@ class Run:
     def next_steps(self) -> tuple[str, ...]:
         """What to do next, most useful first."""
         return tuple(self._derived["next_steps"])
-
-    @cached_property
-    def evidence(self) -> pd.DataFrame:
-        """Measured numbers: rung, axis, metric, value, low, high, folds, better, unit, n, note."""
-        return pd.read_parquet(self.folder / assemble.EVIDENCE)
 
     @cached_property
     def costs(self) -> pd.DataFrame:

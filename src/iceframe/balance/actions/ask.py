@@ -21,6 +21,7 @@ from iceframe.balance.candidates import Shortfall
 from iceframe.balance.learning import exponent, trained_on
 from iceframe.balance.standing import Standing, stand
 from iceframe.balance.verdict import shortfall_phrase
+from iceframe.measure.metrics import METRICS
 
 if TYPE_CHECKING:
     from iceframe.balance.goal import Goal
@@ -80,7 +81,7 @@ def _growth(missed: Shortfall, power: float) -> float:
         value, limit = 1 - value, 1 - limit
         if missed.metric == "r2":
             power = 2 * power
-    elif not missed.upper or missed.metric.endswith("seconds"):
+    elif not missed.upper or METRICS[missed.metric].axis != "fidelity":
         return float("nan")
     if not (np.isfinite(value) and value > 0):
         return float("nan")

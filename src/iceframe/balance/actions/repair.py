@@ -5,10 +5,11 @@ Arguments (JSON): ``finding``, the code of the finding; ``rung``, the rung to me
 of the finding, with the name of the new variant as ``repaired`` of the finding, and measure
 ``rung`` on it.
 
-Only for findings of which it is sure that the samples are wrong or that they are tested twice
-(``REPAIRABLE``): to leave out what a model cannot explain would make any model look good. A finding
-of severity ``error`` is repaired whatever it costs in the loss; a warning, unless the same rung is
-measurably worse afterwards. After that, only what was measured on the repaired data counts.
+Only for findings of which it is sure that samples contradict one another or that they are tested
+twice (``REPAIRABLE``, codes of :func:`iceframe.ingest.check`): to leave out what a model cannot
+explain would make any model look good. A finding of severity ``error`` is repaired whatever it
+costs in the loss; a warning, unless the same rung is measurably worse afterwards. After that, only
+what was measured on the repaired data counts.
 """
 
 from __future__ import annotations
@@ -28,18 +29,16 @@ REPAIRABLE = (
     "duplicates-across-folds",
     "compositions-across-folds",
     "conflicting-duplicates",
-    "near-duplicates-across-folds",
-    "wrong-labels",
 )
 
 
 @ACTIONS.register("repair")
 class Repair(Action):
-    """The same data without copies across folds, or without wrong labels."""
+    """The same data without copies across folds, or copies that contradict one another."""
 
     name = "repair"
     title = "Repair the data"
-    summary = "Leave out copies across folds and wrong labels: honest fidelity."
+    summary = "Leave out copies across folds, or that contradict one another: honest fidelity."
     reference = "Kapoor & Narayanan 2023, doi 10.1016/j.patter.2023.100804"
 
     def propose(

@@ -7,9 +7,9 @@ it.
 
 The samples to train on are doubled each time. What that brings follows a power law of their number,
 loss ~ n^-b: by the last doubling of the same rung, where there was one, else b = 1/2. Proposed
-where a floor is not met, or, once, where the folds cannot tell whether a candidate with a lower
-loss is better; and not before a model of every family was measured, since only the one that needs
-the samples should get them.
+where a floor is not met that samples may help to meet, or, once, where the folds cannot tell
+whether a candidate with a lower loss is better; and not before a model of every family was
+measured, since only the one that needs the samples should get them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from iceframe.core.values import Axis, Equilibrium
 
 
+HELPED: frozenset[Axis] = frozenset({"fidelity", "transparency"})
+"""What more samples may help; a model gets no simpler or faster by them."""
+
+
 @ACTIONS.register("simulate")
 class Simulate(Action):
     """Twice the samples to train on, where the recipe that made them is known."""
@@ -46,23 +50,26 @@ class Simulate(Action):
             return []
         doubted = now.doubted()
         once = any(about["by"] == self.name for about in situation.variants.values())
-        needed = now.unmet or (doubted and not once)
+        helped = now.unmet & HELPED
+        needed = helped or (doubted and not now.unmet and not once)
         if not needed or untried_families(now):
             return []
-        subject = now.leader if now.unmet else min(doubted, key=lambda c: (c.loss, c.name))
-        return [_proposal(now, subject, doubted)]
+        subject = now.leader if helped else min(doubted, key=lambda c: (c.loss, c.name))
+        return [_proposal(now, subject, doubted, sorted(helped))]
 
 
-def _proposal(now: Standing, subject: Candidate, doubted: Sequence[Candidate]) -> Proposal:
+def _proposal(
+    now: Standing, subject: Candidate, doubted: Sequence[Candidate], helped: Sequence[Axis]
+) -> Proposal:
     rung = now.situation.candidates[subject.name].rung
     power, known = exponent(now, rung)
     gain = 1 - 2.0**-power
-    gains: dict[Axis, float] = dict.fromkeys(("fidelity", *sorted(now.unmet)), gain)
+    gains: dict[Axis, float] = dict.fromkeys(("fidelity", *helped), gain)
     samples = trained_on(now.situation, now.variant)
     law = f"by n^-{power:.2f}, " + ("as the last doubling" if known else "as is usual")
     need = (
         f"`{subject.name}` misses a floor"
-        if now.unmet
+        if helped
         else f"{listed([c.name for c in doubted])} may be better, and the folds cannot tell"
     )
     return Proposal(

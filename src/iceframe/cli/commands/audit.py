@@ -10,8 +10,6 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.predict import RungOption
-from iceframe.cli.commands.show import RunFolder
 
 if TYPE_CHECKING:
     from iceframe.workflow.auditing import RunAudit
@@ -19,14 +17,14 @@ if TYPE_CHECKING:
 
 @app.command()
 def audit(
-    run: RunFolder,
+    run: o.RunFolder,
     data: Annotated[
         Path | None,
         typer.Option(
             "--data", help="Where the run's data are now, if they were moved.", show_default=False
         ),
     ] = None,
-    rung: RungOption = None,
+    rung: o.RungOption = None,
     only: Annotated[
         str | None,
         typer.Option(
@@ -40,9 +38,7 @@ def audit(
         Path | None,
         typer.Option("--out", "-o", help="Folder to write to; the run's own when not given."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes; one a core when not given.")
-    ] = None,
+    workers: o.Workers = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Audit a run: shortcuts, nuisance cues, unfair errors, and shifts that it does not bear.

@@ -11,7 +11,6 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Descriptors, Device, Ladder, Repeats, Workers
 from iceframe.core.errors import BudgetExhausted
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def balance(
         Path, typer.Option("--out", "-o", help="Folder of the search.", show_default=False)
     ],
     target: o.Target = None,
-    ladder: Ladder = None,
+    ladder: o.Ladder = None,
     floor: Annotated[
         list[str] | None,
         typer.Option("--floor", help="What you insist on, e.g. r2=0.99; may be repeated."),
@@ -63,20 +62,15 @@ def balance(
             show_default=False,
         ),
     ] = None,
-    descriptors: Descriptors = None,
+    descriptors: o.Descriptors = None,
     splits: o.Splits = "auto",
     folds: o.Folds = 5,
     seed: o.Seed = 0,
-    workers: Workers = None,
-    device: Device = "auto",
-    trials: Annotated[
-        int | None,
-        typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),
-    ] = None,
-    repeats: Repeats = None,
-    shift: Annotated[
-        bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
-    ] = False,
+    workers: o.Workers = None,
+    device: o.Device = "auto",
+    trials: o.Trials = None,
+    repeats: o.Repeats = None,
+    shift: o.Shift = False,
     *,
     reading: dict[str, Any],
 ) -> None:
@@ -95,12 +89,6 @@ def balance(
     floors = parse_floors(floor or [])
     seconds = parse_duration(budget) if budget else None
     dataset = o.read_data(data, target, reading)
-    pool = None
-    if unlabelled is not None:
-        from iceframe.ingest import read
-
-        again = {**dataset.recipe, "target": dataset.target}
-        pool = read(unlabelled, require_target=False, **again)
     from iceframe.cli.console import progress_bar
     from iceframe.workflow.feedback import run_balanced
 
@@ -114,7 +102,7 @@ def balance(
             priorities=o.names(priorities) or (),  # type: ignore[arg-type]
             forbid=o.names(forbid) or (),
             most_actions=most_actions,
-            unlabelled=pool,
+            unlabelled=unlabelled,
             descriptors=o.names(descriptors),
             splits=splits,
             folds=folds,

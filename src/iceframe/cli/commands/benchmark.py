@@ -11,7 +11,6 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Budget, Descriptors, Device, Ladder, Workers
 from iceframe.core.errors import BudgetExhausted, UsageError
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ def benchmark(
             show_default=False,
         ),
     ] = None,
-    ladder: Ladder = None,
-    descriptors: Descriptors = None,
+    ladder: o.Ladder = None,
+    descriptors: o.Descriptors = None,
     published: Annotated[
         Path | None,
         typer.Option(
@@ -56,13 +55,10 @@ def benchmark(
         ),
     ] = None,
     seed: o.Seed = 0,
-    budget: Budget = None,
-    workers: Workers = None,
-    device: Device = "auto",
-    trials: Annotated[
-        int | None,
-        typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),
-    ] = None,
+    budget: o.Budget = None,
+    workers: o.Workers = None,
+    device: o.Device = "auto",
+    trials: o.Trials = None,
     shift: Annotated[
         bool,
         typer.Option(

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Workers, conclude
+from iceframe.cli.commands.run import conclude
 
 
 @app.command()
@@ -17,8 +18,8 @@ def demo(
         "demo"
     ),
     samples: Annotated[int, typer.Option("--samples", help="Microstructures to simulate.")] = 300,
-    seed: Annotated[int, typer.Option("--seed", help="Root of every random choice.")] = 0,
-    workers: Workers = None,
+    seed: o.Seed = 0,
+    workers: o.Workers = None,
 ) -> None:
     """Simulate two-phase microstructures, and find out how complex their model must be.
 

@@ -12,7 +12,6 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Device
 from iceframe.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def encode(
         ),
     ] = None,
     seed: o.Seed = 0,
-    device: Device = "auto",
+    device: o.Device = "auto",
     *,
     reading: dict[str, Any],
     as_json: o.AsJson = False,

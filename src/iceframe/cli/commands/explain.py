@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.predict import RungOption
-from iceframe.cli.commands.show import RunFolder
 from iceframe.cli.console import err as console
 
 
 @app.command()
 def explain(
-    run: RunFolder,
+    run: o.RunFolder,
     data: o.Data,
     sample: Annotated[str, typer.Option("--sample", help="Id of the sample.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
-    rung: RungOption = None,
+    out: o.Out,
+    rung: o.RungOption = None,
     explainer: Annotated[
         str | None,
         typer.Option("--explainer", help="How to explain it: see `iceframe list explainers`."),

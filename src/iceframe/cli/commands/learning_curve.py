@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Budget, Descriptors, Device, Ladder, Workers
 from iceframe.core.errors import BudgetExhausted, UsageError
 
 if TYPE_CHECKING:
@@ -26,10 +24,10 @@ PAGE = "learning-curve.html"
 @o.with_reading_options
 def learning_curve(
     data: o.Data,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    out: o.Out,
     target: o.Target = None,
-    ladder: Ladder = None,
-    descriptors: Descriptors = None,
+    ladder: o.Ladder = None,
+    descriptors: o.Descriptors = None,
     sizes: Annotated[
         str | None,
         typer.Option(
@@ -55,9 +53,9 @@ def learning_curve(
         bool, typer.Option("--tune/--no-tune", help="Tune every rung inside every subset.")
     ] = True,
     seed: o.Seed = 0,
-    budget: Budget = None,
-    workers: Workers = None,
-    device: Device = "auto",
+    budget: o.Budget = None,
+    workers: o.Workers = None,
+    device: o.Device = "auto",
     as_json: o.AsJson = False,
     *,
     reading: dict[str, Any],

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.show import RunFolder
 from iceframe.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,13 +22,25 @@ _RESTORE = "restore the folder from a copy; until then, do not rely on what it s
 
 
 @ledger.command()
-def verify(run: RunFolder) -> None:
+def verify(
+    run: o.RunFolder,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect",
+            metavar="HASH",
+            help="Hash of the last entry, noted elsewhere at an earlier time: that entry, and so "
+            "all before it, must still be there.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Say whether the ledger of a run is, byte for byte, what was written.
 
     Example: [bold]iceframe ledger verify runs/steels[/bold]
     """
     found = _opened(run)
-    problems = found.verify()
+    problems = found.verify(expect or "")
     if problems:
         raise InputError(
             "The ledger is not what was written.",
@@ -39,11 +51,14 @@ def verify(run: RunFolder) -> None:
     entries = found.entries()
     last = f"; the last has the hash {entries[-1].hash}" if entries else ""
     typer.echo(f"The ledger is as it was written: {len(entries)} entries{last}.")
+    if expect:
+        number = next(entry.number for entry in entries if entry.hash == expect)
+        typer.echo(f"The hash that was noted is that of entry {number}.")
 
 
 @ledger.command()
 def show(
-    run: RunFolder,
+    run: o.RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="All entries, machine-readable.")] = False,
 ) -> None:
     """Show what was proposed, what became of it, and how the search ended.
@@ -63,7 +78,7 @@ def show(
 
 
 @ledger.command()
-def replay(run: RunFolder) -> None:
+def replay(run: o.RunFolder) -> None:
     """Make every decision again from the recorded situations, and compare.
 
     Example: [bold]iceframe ledger replay runs/steels[/bold]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from iceframe.cli import options as o
 from iceframe.cli.app import app
 from iceframe.core.errors import UsageError
 
@@ -25,7 +26,7 @@ KINDS = {
 @app.command(name="list")
 def list_entries(
     kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    as_json: o.AsJson = False,
 ) -> None:
     """List what can be used: rungs, descriptors, readers, generators, encoders,
     explainers, metrics, actions.

@@ -9,12 +9,6 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.show import RunFolder
-
-RungOption = Annotated[
-    str | None, typer.Option("--rung", help="Another rung than the equilibrium's.")
-]
-
 
 Gated = Annotated[
     bool, typer.Option("--gate/--no-gate", help="Decide for each sample whether to answer.")
@@ -39,10 +33,10 @@ Level = Annotated[
 
 @app.command()
 def predict(
-    run: RunFolder,
+    run: o.RunFolder,
     data: o.Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV or Parquet file to write.")],
-    rung: RungOption = None,
+    rung: o.RungOption = None,
     gate: Gated = True,
     risk: Risk = 0.1,
     tolerance: Tolerance = None,

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.show import RunFolder
 
 
 @app.command()
 def report(
-    run: RunFolder,
+    run: o.RunFolder,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to; RUN/report.html when not given.")
     ] = None,

@@ -16,38 +16,6 @@ if TYPE_CHECKING:
     from iceframe.workflow.session import Run
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", show_default=False)]
-Ladder = Annotated[
-    str | None,
-    typer.Option(
-        "--ladder",
-        help="Rungs, comma-separated; [bold]images[/bold] or [bold]crystals[/bold] for all that "
-        "look at these. See [bold]iceframe list rungs[/bold].",
-    ),
-]
-Descriptors = Annotated[
-    str | None,
-    typer.Option(
-        "--descriptors",
-        help="What tables of features are made of, comma-separated; [bold]default[/bold] stands "
-        "for the default ones. See [bold]iceframe list descriptors[/bold].",
-    ),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", help="Processes; one a core when not given.")
-]
-Budget = Annotated[
-    str | None,
-    typer.Option("--budget", help="Stop starting work after this long (90s, 10m, 2h); resumable."),
-]
-Repeats = Annotated[
-    int | None,
-    typer.Option(
-        "--repeats",
-        help="Partitions on which losses are compared; three for a table of fewer than 400 "
-        "samples when not given, else one.",
-    ),
-]
 
 
 @app.command()
@@ -56,26 +24,29 @@ def run(
     data: o.Data,
     out: Out,
     target: o.Target = None,
-    ladder: Ladder = None,
-    descriptors: Descriptors = None,
+    ladder: o.Ladder = None,
+    descriptors: o.Descriptors = None,
     splits: o.Splits = "auto",
     folds: o.Folds = 5,
     seed: o.Seed = 0,
-    budget: Budget = None,
+    budget: o.Budget = None,
     floor: Annotated[
         list[str] | None,
         typer.Option("--floor", help="What you insist on, e.g. mae=90; may be repeated."),
     ] = None,
-    workers: Workers = None,
-    device: Device = "auto",
-    trials: Annotated[
-        int | None,
-        typer.Option("--trials", help="Most tuning trials a rung and fold; 0: no tuning."),
+    workers: o.Workers = None,
+    device: o.Device = "auto",
+    trials: o.Trials = None,
+    repeats: o.Repeats = None,
+    shift: o.Shift = True,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--unlabelled",
+            help="Samples without a target, with which distilled rungs are taught.",
+            show_default=False,
+        ),
     ] = None,
-    repeats: Repeats = None,
-    shift: Annotated[
-        bool, typer.Option("--shift/--no-shift", help="Also measure leave-cluster-out error.")
-    ] = True,
     *,
     reading: dict[str, Any],
 ) -> None:
@@ -109,6 +80,7 @@ def run(
             trials=trials,
             repeats=repeats,
             shift=shift,
+            unlabelled=unlabelled,
             command=" ".join(["iceframe", *sys.argv[1:]]),
             watch=watch,
         )

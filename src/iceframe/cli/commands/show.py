@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from iceframe.cli import options as o
 from iceframe.cli.app import app
-
-RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
 
 
 @app.command()
 def show(
-    run: RunFolder,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    run: o.RunFolder,
+    as_json: o.AsJson = False,
 ) -> None:
     """Show the equilibrium and the evidence of a run.
 

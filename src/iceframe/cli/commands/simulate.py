@@ -10,7 +10,6 @@ import typer
 
 from iceframe.cli import options as o
 from iceframe.cli.app import app
-from iceframe.cli.commands.run import Workers
 from iceframe.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the data set.", show_default=False)
     ] = None,
-    workers: Workers = None,
+    workers: o.Workers = None,
     dry_run: Annotated[
         bool,
         typer.Option(

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -75,6 +75,7 @@ class Micrographs(Encoder):
     title = "Pre-trained micrograph encoder"
     summary = "Latents of a network trained on simulated micrographs; nothing is learned anew."
     reference = "He et al. 2016, https://doi.org/10.1109/CVPR.2016.90"
+    pretrained: ClassVar[bool] = True
 
     factor: int | None = None
     device: str = "auto"

@@ -31,6 +31,7 @@ class BoostedTreesRung(Rung):
     title = "Boosted trees"
     summary = "A sum of 300 small trees, each fitted to what those before it left over."
     reference = "Friedman 2001, https://doi.org/10.1214/aos/1013203451"
+    family = "trees"
     effort = "heavy"
     trusted = (
         "iceframe.scale.gaps.EmptyColumnsAsZero",

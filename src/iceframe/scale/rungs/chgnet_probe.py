@@ -27,6 +27,7 @@ class ChgnetProbe(StatefulRung):
         "Alain & Bengio 2016, https://arxiv.org/abs/1610.01644"
     )
     input = "crystal"
+    pretrained = True
     effort = "medium"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:

@@ -29,6 +29,7 @@ class ChgnetTuned(StatefulRung):
         "Kumar et al. 2022, https://arxiv.org/abs/2202.10054"
     )
     input = "crystal"
+    pretrained = True
     effort = "extreme"
     tasks = ("regression",)
 

@@ -36,6 +36,7 @@ class CompositionAttentionRung(StatefulRung):
     title = "Composition attention network"
     summary = "Elements of a composition look at each other; three small networks, averaged."
     reference = "Wang et al. 2021 (CrabNet), https://doi.org/10.1038/s41524-021-00545-1"
+    family = "network"
     blocks = (FRACTIONS,)
     effort: ClassVar[Effort] = "heavy"
 

@@ -36,6 +36,7 @@ class EBMRung(Rung):
     title = "Explainable boosting machine"
     summary = "A sum of learned curves, one a feature, and of a few tables of pairs."
     reference = "Lou et al. 2013, https://doi.org/10.1145/2487575.2487579"
+    family = "additive"
     glass_box = True
     effort = "heavy"
     trusted = (

@@ -66,7 +66,7 @@ class EncoderRung(StatefulRung):
 
 
 def _rungs_of(name: str, kind: type[Encoder]) -> list[type[EncoderRung]]:
-    about = {"__module__": __name__, "encoder": name}
+    about = {"__module__": __name__, "encoder": name, "pretrained": kind.pretrained}
     probe = {
         "name": f"{name}_probe",
         "title": f"{kind.title}, linear probe",

@@ -31,6 +31,7 @@ class ExtraTreesRung(Rung):
     title = "Extra trees"
     summary = "The average of 200 deep trees whose cuts are drawn at random."
     reference = "Geurts et al. 2006, https://doi.org/10.1007/s10994-006-6226-1"
+    family = "trees"
     effort = "medium"
     trusted = ("iceframe.scale.median_forest.MedianExtraTrees", "sklearn.tree._tree.Tree")
 

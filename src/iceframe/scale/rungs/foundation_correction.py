@@ -33,6 +33,7 @@ class FoundationCorrection(StatefulRung):
         "Stevanović et al. 2012, https://doi.org/10.1103/PhysRevB.85.115104"
     )
     input = "crystal"
+    pretrained = True
     glass_box = True
     tasks = ("regression",)
 

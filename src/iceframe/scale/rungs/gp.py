@@ -28,6 +28,7 @@ class GPRung(Rung):
     title = "Gaussian process"
     summary = "Smooth functions with one length scale a feature, conditioned on the data."
     reference = "Rasmussen & Williams 2006, https://doi.org/10.7551/mitpress/3206.001.0001"
+    family = "kernel"
     effort = "heavy"
     trusted = (
         "iceframe.scale.gaussian_process.ARDClassifier",

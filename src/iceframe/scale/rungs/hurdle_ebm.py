@@ -19,6 +19,7 @@ class HurdleEBMRung(HurdleRung):
     name = "hurdle_ebm"
     title = "Explainable boosting machine with a hurdle"
     summary = "Learned curves for whether the target is zero, and for how much where it is not."
+    family = "additive"
     base = EBMRung
     glass_box = True
     effort = "heavy"

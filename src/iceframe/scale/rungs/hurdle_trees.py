@@ -18,6 +18,7 @@ class HurdleTreesRung(HurdleRung):
     name = "hurdle_trees"
     title = "Extra trees with a hurdle"
     summary = "A forest for whether the target is zero, and one for how much where it is not."
+    family = "trees"
     base = ExtraTreesRung
     effort = "heavy"
     trusted = ("iceframe.scale.hurdle.HurdleRegressor", *ExtraTreesRung.trusted)

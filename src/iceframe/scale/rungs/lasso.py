@@ -37,6 +37,7 @@ class LassoRung(Rung):
     title = "Lasso"
     summary = "A weighted sum of the few features that are needed, others at exactly zero."
     reference = "Tibshirani 1996, https://doi.org/10.1111/j.2517-6161.1996.tb02080.x"
+    family = "linear"
     glass_box = True
     effort = "medium"
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)

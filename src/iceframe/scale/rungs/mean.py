@@ -21,6 +21,7 @@ class Mean(Rung):
     title = "Mean"
     summary = "The training mean (or the class shares) for every sample: the floor to beat."
     reference = "Pedregosa et al. 2011, https://jmlr.org/papers/v12/pedregosa11a.html"
+    family = "constant"
     glass_box = True
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:

@@ -26,6 +26,7 @@ class MLPRung(StatefulRung):
     title = "Neural network ensemble"
     summary = "Five small fully connected networks on the table, averaged."
     reference = "Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474"
+    family = "network"
     effort: ClassVar[Effort] = "heavy"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:

@@ -25,6 +25,7 @@ class NearestNeighbourRung(Rung):
     title = "Nearest neighbour"
     summary = "The value of the one training sample that is most similar in standardised features."
     reference = "Meredig et al. 2018, https://doi.org/10.1039/C8ME00012C"
+    family = "neighbours"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor

@@ -44,6 +44,7 @@ class PairBoostingRung(Rung):
     title = "Boosted curves and pairs"
     summary = "A sum of step curves and pair tables, boosted from random trees of depth two."
     reference = "Lou et al. 2013, https://doi.org/10.1145/2487575.2487579"
+    family = "additive"
     glass_box = True
     effort = "heavy"
     trusted = (

@@ -27,6 +27,7 @@ class RidgeRung(Rung):
     title = "Ridge regression"
     summary = "A weighted sum of the standardised features, shrunk towards zero."
     reference = "Hoerl & Kennard 1970, https://doi.org/10.1080/00401706.1970.10488634"
+    family = "linear"
     glass_box = True
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:

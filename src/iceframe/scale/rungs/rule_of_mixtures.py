@@ -36,6 +36,7 @@ class RuleOfMixturesRung(Rung):
     title = "Rule of mixtures"
     summary = "Fractions of the elements times an effective property of each."
     reference = "Vegard 1921, https://doi.org/10.1007/BF01349680"
+    family = "linear"
     blocks = (FRACTIONS,)
     glass_box = True
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)

@@ -20,3 +20,4 @@ class SobolevFNORung(Supervised, FNORung):
     title = "Fourier neural operator, taught by physics"
     summary = "`fno`, its gradient matched to the exact sensitivities of simulated data."
     reference = "Czarnecki et al. 2017, https://arxiv.org/abs/1706.04859"
+    untaught = "fno"

@@ -20,3 +20,4 @@ class SobolevResNetRung(Supervised, ResNetRung):
     title = "Residual network, taught by physics"
     summary = "`resnet`, its gradient matched to the exact sensitivities of simulated data."
     reference = "Czarnecki et al. 2017, https://arxiv.org/abs/1706.04859"
+    untaught = "resnet"

@@ -20,3 +20,4 @@ class SobolevTransformerRung(Supervised, TransformerRung):
     title = "Vision transformer, taught by physics"
     summary = "`vit`, its gradient matched to the exact sensitivities of simulated data."
     reference = "Czarnecki et al. 2017, https://arxiv.org/abs/1706.04859"
+    untaught = "vit"

@@ -24,6 +24,7 @@ class StackRung(Rung):
     title = "Stacked ensemble"
     summary = "A weighted mean of other rungs, with weights from predictions out of fold."
     reference = "van der Laan et al. 2007, https://doi.org/10.2202/1544-6115.1309"
+    family = "stack"
     effort = "extreme"
 
     def build(self, settings: Mapping[str, Any], context: Context) -> Any:

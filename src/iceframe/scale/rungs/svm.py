@@ -26,6 +26,7 @@ class SVMRung(Rung):
     title = "Support vector machine"
     summary = "A weighted sum of similarities to the hardest training samples (RBF kernel)."
     reference = "Cortes & Vapnik 1995, https://doi.org/10.1007/BF00994018"
+    family = "kernel"
     trusted = (
         "iceframe.scale.vector_machine.CalibratedSVC",
         "sklearn.calibration._CalibratedClassifier",

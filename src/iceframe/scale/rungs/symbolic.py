@@ -27,6 +27,7 @@ class SymbolicRung(StatefulRung):
     title = "Symbolic regression"
     summary = "One formula, found in the data, that respects units and is as short as they allow."
     reference = "Ouyang et al. 2018, https://doi.org/10.1103/PhysRevMaterials.2.083802"
+    family = "formula"
     glass_box = True
     effort = "heavy"
     tasks = ("regression",)

@@ -30,6 +30,7 @@ class TreeRung(Rung):
     title = "Decision tree"
     summary = "At most five yes/no questions, then one value per leaf."
     reference = "Breiman et al. 1984, https://doi.org/10.1201/9781315139470"
+    family = "rules"
     glass_box = True
     trusted = (
         "iceframe.scale.trees.TreeClassifier",

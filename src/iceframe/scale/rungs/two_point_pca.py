@@ -28,6 +28,7 @@ class TwoPointPCARung(StatefulRung):
     title = "Two-point statistics, polynomial"
     summary = "Principal components of the two-point statistics in a polynomial ridge regression."
     reference = "Cecen et al. 2018, https://doi.org/10.1016/j.actamat.2017.11.053"
+    family = "two-point statistics"
     input: ClassVar[Literal["table", "image"]] = "image"
     effort: ClassVar[Effort] = "medium"
 

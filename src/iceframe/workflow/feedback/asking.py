@@ -25,14 +25,17 @@ POINTS = 512
 
 def experiments(bench: Bench, candidate: str, n: int) -> pd.DataFrame:
     """``n`` experiments, what is worth most first: ``id``, ``worth``, their columns, and ``mean``
-    and ``low``, ``high`` (regression) or ``predicted``, as ``candidate`` predicts them.
+    and ``low``, ``high`` (regression) or ``predicted``, as ``candidate`` predicts them; what has
+    the name of a column before it says behind it what it is.
 
     Raises
     ------
     InputError : nothing is known that could be measured.
     """
-    data = bench.data(bench.measured[candidate].variant)
-    pool = bench.unlabelled if bench.unlabelled is not None else _points(data, bench.seed)
+    variant = bench.variants[bench.measured[candidate].variant]
+    data = variant.data
+    given = bench.unlabelled
+    pool = _points(data, bench.seed) if given is None else variant.as_these(given)
     inputs = bench.inputs(candidate, pool)
     known = bench.inputs(candidate, data)
     order, gains = most_telling_of(inputs.table.values, known.table.values, n)
@@ -41,10 +44,10 @@ def experiments(bench: Bench, candidate: str, n: int) -> pd.DataFrame:
     columns = [*chosen.features, *([chosen.composition] if chosen.composition else [])]
     if chosen.images is not None:
         table["file"] = list(chosen.images.names)
-    table = table.join(chosen.table[columns].set_axis(table.index))
+    table = table.join(chosen.table[columns].set_axis(table.index), rsuffix=" (column)")
     answers = bench.run_of(candidate).predict(chosen, rung=bench.measured[candidate].rung)
     wanted = [c for c in ("mean", "low", "high", "predicted") if c in answers]
-    return table.join(answers[wanted])
+    return table.join(answers[wanted], rsuffix=" (predicted)")
 
 
 def write_experiments(bench: Bench, candidate: str, n: int, path: Path) -> pd.DataFrame:
@@ -78,7 +81,13 @@ def _points(data: Dataset, seed: int) -> Dataset:
     table = data.table.iloc[rng.integers(0, len(data), POINTS)].copy()
     table.index = pd.Index([f"new{i:04d}" for i in range(POINTS)], name=data.table.index.name)
     for name in data.features:
-        if pd.api.types.is_float_dtype(data.table[name]):
-            known = data.table[name]
+        known = data.table[name].to_numpy() if _is_measured(data.table[name]) else np.zeros(0)
+        known = known[np.isfinite(known)]
+        if len(known):  # else all that is known of it stays
             table[name] = rng.uniform(known.min(), known.max(), POINTS)
-    return replace(data, table=table, target=data.target)
+    return replace(data, table=table)
+
+
+def _is_measured(column: pd.Series) -> bool:
+    """Whether it holds numbers between which others lie; whole numbers may be codes."""
+    return bool(pd.api.types.is_float_dtype(column))

@@ -28,16 +28,16 @@ from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import read_json
 from iceframe.core.ledger import FILE, Ledger
 from iceframe.core.runstore import RunStore
-from iceframe.core.values import Equilibrium, Explanation, Status
+from iceframe.core.values import Equilibrium, Explanation
 from iceframe.ingest.neutral import without_cue
 from iceframe.workflow.feedback.bench import STEPS
+from iceframe.workflow.finished import Finished
 from iceframe.workflow.session import Run
 from iceframe.workflow.view import RunView, SearchPath
 
 WHAT = "balanced run"
 BALANCED = "balanced.json"
 PATH = "path.json"
-EVIDENCE = "evidence.parquet"
 GAINS = ("fidelity", "transparency", "complexity")
 
 
@@ -71,34 +71,11 @@ class ChosenRun(Run):
         return data
 
 
-class BalancedRun:
-    """A balanced run.
+class BalancedRun(Finished):
+    """A balanced run on disk; ``rung`` of its equilibrium and its evidence, with the costs among
+    them, names the candidate."""
 
-    Attributes
-    ----------
-    folder : where it lives. header : what was asked, of which data.
-    """
-
-    def __init__(self, store: RunStore) -> None:
-        self.store = store
-        self.folder = store.root
-        self.header = store.header
-
-    @cached_property
-    def _body(self) -> dict[str, Any]:
-        return dict(read_json(self.folder / BALANCED))
-
-    @property
-    def equilibrium(self) -> Equilibrium:
-        """The chosen candidate, how the search ended, what to do about it, and why."""
-        body = self._body["equilibrium"]
-        return Equilibrium(
-            body["rung"],
-            Status(body["status"]),
-            body["remedy"],
-            tuple(body["reasons"]),
-            tuple(body["trajectory"]),
-        )
+    derived = BALANCED
 
     @cached_property
     def trajectory(self) -> pd.DataFrame:
@@ -114,23 +91,18 @@ class BalancedRun:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    @cached_property
-    def evidence(self) -> pd.DataFrame:
-        """Measured numbers of all candidates, costs among them; ``rung`` names the candidate."""
-        return pd.read_parquet(self.folder / EVIDENCE)
-
     @property
     def candidates(self) -> dict[str, dict[str, Any]]:
         """Candidate -> ``rung``, ``variant``, ``folder`` of its run, ``step``, ``failed``."""
         return {
             str(held["name"]): {k: v for k, v in held.items() if k != "name"}
-            for held in self._body["candidates"]
+            for held in self._derived["candidates"]
         }
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why no further action was worth its cost."""
-        return tuple(self._body["outcome"]["reasons"])
+        return tuple(self._derived["outcome"]["reasons"])
 
     @cached_property
     def path(self) -> SearchPath:
@@ -148,12 +120,12 @@ class BalancedRun:
     @property
     def seconds(self) -> float:
         """What all steps took."""
-        return float(self._body["seconds"])
+        return float(self._derived["seconds"])
 
     @property
     def asked(self) -> Path | None:
         """The table of experiments that are worth most, where the search ended with asking."""
-        path = self.folder / self._body["experiments"] if self._body["experiments"] else None
+        path = self.folder / self._derived["experiments"] if self._derived["experiments"] else None
         return path if path is not None and path.exists() else None
 
     @property
@@ -193,7 +165,7 @@ class BalancedRun:
             ),
         )
         store = RunStore.open(self.folder / STEPS / held["folder"])
-        cues = tuple(self._body["cues"].get(held["variant"], ()))
+        cues = tuple(self._derived["cues"].get(held["variant"], ()))
         return ChosenRun(store, equilibrium, cues, self.path)
 
     def predict(

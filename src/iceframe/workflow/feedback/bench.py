@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,15 +28,16 @@ from iceframe.core.files import read_json
 from iceframe.core.hashing import content_hash
 from iceframe.core.runstore import RunStore
 from iceframe.core.seeds import derive_seed
-from iceframe.core.values import Fold, Splits
+from iceframe.core.values import Splits
 from iceframe.scale.fitting import Fitted
 from iceframe.scale.rung import RUNGS, Inputs
 from iceframe.workflow import assemble
 from iceframe.workflow.answers import represented
 from iceframe.workflow.execute import Watch
-from iceframe.workflow.feedback.ladder import is_taught, knows_sensitivities
+from iceframe.workflow.feedback.ladder import knows_sensitivities
 from iceframe.workflow.feedback.simulation import can_simulate, pool_of
-from iceframe.workflow.session import Run, run
+from iceframe.workflow.feedback.variant import Variant
+from iceframe.workflow.session import Run, identity_for, run
 
 
 class Knows(NamedTuple):
@@ -48,21 +50,6 @@ class Knows(NamedTuple):
 STEPS = "steps"
 POOL, MOST_POOL = 4, 2000  # structures that a teacher labels, a sample and at most
 DATA = "data"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One state of the data: ``by`` the action that made it, of the variant ``base``; ``mended``:
-    the findings that it no longer has, code and cue. ``splits``: the folds, ``None`` until they are
-    made; ``cues``: what was taken out of every sample."""
-
-    name: str
-    data: Dataset
-    splits: Splits | None = None
-    by: str = ""
-    base: str = GIVEN
-    mended: tuple[tuple[str, str], ...] = ()
-    cues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,7 +174,9 @@ class Bench:
         return tuple(candidate_name(name, variant) for name in rungs)
 
     def _climb(self, rungs: Sequence[str], variant: str, knows: Knows) -> None:
-        folder = self._folders.setdefault((variant, knows), self._new_folder(knows))
+        if (variant, knows) not in self._folders:
+            self._folders[variant, knows] = self._new_folder(rungs, variant, knows)
+        folder = self._folders[variant, knows]
         finished = self._finished(folder, rungs)
         if finished is None:
             finished = self._run(folder, rungs, variant, knows)
@@ -210,37 +199,56 @@ class Bench:
     def _run(self, folder: Path, rungs: Sequence[str], variant: str, knows: Knows) -> Run:
         """The run in ``folder``, with these rungs beside those that it has."""
         options, known = self.options, _ladder_in(folder)
-        own = self._variant(variant).splits
-        splits = options.splits if own is None or not (variant or any(knows)) else own
         return run(
-            self._taught_data(variant) if knows.beyond == "sensitivities" else self.data(variant),
+            self._looked_at(variant, knows),
             ladder=[*known, *(name for name in rungs if name not in known)],
-            descriptors=options.descriptors,
             out=folder,
-            splits=splits,
-            folds=options.folds,
-            seed=options.seed,
             floors=options.floors,
             workers=options.workers,
-            device=options.device,
-            trials=options.trials,
-            repeats=options.repeats,
-            shift=options.shift,
-            unlabelled=self._others() if knows.beyond == "unlabelled" else None,
-            teacher=knows.teacher,
             command=options.command,
             watch=self.watch,
+            **self._deciding(variant, knows),
         )
 
-    def _new_folder(self, knows: Knows) -> Path:
+    def _looked_at(self, variant: str, knows: Knows) -> Dataset:
+        """The samples of a variant, with what rungs that know more see of them."""
+        return self._taught_data(variant) if knows.beyond == "sensitivities" else self.data(variant)
+
+    def _deciding(self, variant: str, knows: Knows) -> dict[str, Any]:
+        """The arguments of a run that make it the run that it is."""
+        options, own = self.options, self._variant(variant).splits
+        return {
+            "splits": options.splits if own is None or not (variant or any(knows)) else own,
+            "descriptors": options.descriptors,
+            "folds": options.folds,
+            "seed": options.seed,
+            "device": options.device,
+            "trials": options.trials,
+            "repeats": options.repeats,
+            "shift": options.shift,
+            "unlabelled": self._others_like(variant) if knows.beyond == "unlabelled" else None,
+            "teacher": knows.teacher,
+        }
+
+    def _new_folder(self, rungs: Sequence[str], variant: str, knows: Knows) -> Path:
+        """Where to measure these: the first folder of this step that is free or holds the same run.
+
+        With other limits an earlier walk may have taken another way, and the folder of this step
+        holds other data: that is left as it is.
+        """
         number, action = self.step
         name = f"{number:03d}-{action}"
         used = {path.name for path in self._folders.values()}
-        return (
-            self.store.root
-            / STEPS
-            / ("-".join([name, *filter(None, knows)]) if name in used else name)
+        if name in used:
+            name = "-".join([name, *filter(None, knows)])
+        mine = identity_for(
+            self._looked_at(variant, knows), ladder=rungs, **self._deciding(variant, knows)
         )
+        for again in count(1):
+            folder = self.store.root / STEPS / (name if again == 1 else f"{name}-{again}")
+            if folder.name not in used and _identity_in(folder) in ({}, mine):
+                break
+        return folder
 
     @staticmethod
     def _finished(folder: Path, rungs: Sequence[str]) -> Run | None:
@@ -272,14 +280,19 @@ class Bench:
         for name, held in self.measured.items():
             if held.variant == variant and not held.failed:
                 rows = self.run_of(name).evidence.set_index(["rung", "metric"])["value"]
-                found.append((float(rows[held.rung, metric]), name))
+                loss = float(rows.get((held.rung, metric), np.nan))
+                found += [(loss, name)] if np.isfinite(loss) else []
         return [name for _, name in sorted(found)[:n]]
 
     def fitted(self, candidate: str) -> Fitted:
         """A candidate's model, fitted to all samples of its variant."""
         folder = self.run_of(candidate).unit_folder(self.measured[candidate].rung, "final")
         if folder is None:
-            raise InputError(f"'{candidate}' has no finished model.", where=self.store.root)
+            raise InputError(
+                f"'{candidate}' has no finished model.",
+                where=self.store.root,
+                hint="repeat the command to finish it",
+            )
         return Fitted.load(folder / "model")
 
     def inputs(self, candidate: str, data: Dataset) -> Inputs:
@@ -294,11 +307,16 @@ class Bench:
 
     def _knows(self, rung: str, variant: str) -> Knows:
         known = self._variant(variant)
-        if is_taught(rung) and not knows_sensitivities(known.data):
+        if RUNGS[rung].supervised and not knows_sensitivities(known.data):
             return Knows("sensitivities")
-        if RUNGS[rung].distils and not known.cues and self._others() is not None:
+        if RUNGS[rung].distils and self._others() is not None:
             return Knows("unlabelled", self._teachers.get((rung, variant), ""))
         return Knows(teacher=self._teachers.get((rung, variant), ""))
+
+    def _others_like(self, variant: str) -> Dataset | None:
+        """The samples without a target, without what was taken out of those of a variant."""
+        others = self._others()
+        return None if others is None else self._variant(variant).as_these(others)
 
     def _others(self) -> Dataset | None:
         """Samples without a target, for a teacher to label."""
@@ -322,6 +340,7 @@ class Bench:
             raise InputError(
                 "The law that makes the target is not known: there are no sensitivities.",
                 where=data.source or data.name,
+                hint="simulate them with a 'property' in the recipe, or --forbid supervise",
             )
         everything = images.read(np.arange(len(images)))
         device = "cpu" if self.options.device == "auto" else self.options.device
@@ -346,39 +365,10 @@ class Bench:
         return self.variants[name]
 
 
-def only_trained_on(splits: Splits, n: int, added: int) -> Splits:
-    """Folds of ``n`` samples and ``added`` ones behind them, which no fold tests.
-
-    >>> one = Splits("random", (Fold("fold0", np.array([0]), np.array([1])),))
-    >>> only_trained_on(one, 2, 2).folds[0].train.tolist()
-    [0, 2, 3]
-    """
-    new = np.arange(n, n + added)
-    folds, repeats = (
-        tuple(Fold(f.name, np.concatenate([f.train, new]), f.test) for f in some)
-        for some in (splits.folds, splits.repeats)
-    )
-    notes = (*splits.notes, f"{added} samples are only trained on.")
-    return Splits(splits.spec, folds, notes, repeats)
-
-
-def left_out(splits: Splits, keep: np.ndarray) -> Splits:
-    """Folds of the samples where ``keep`` ``(n,)`` is true, in their new positions.
-
-    >>> one = Splits("random", (Fold("fold0", np.array([0, 2]), np.array([1, 3])),))
-    >>> fold = left_out(one, np.array([True, True, False, True])).folds[0]
-    >>> fold.train.tolist(), fold.test.tolist()
-    ([0], [1, 2])
-    """
-    place = np.cumsum(keep) - 1
-    folds, repeats = (
-        tuple(
-            Fold(f.name, place[f.train[keep[f.train]]], place[f.test[keep[f.test]]]) for f in some
-        )
-        for some in (splits.folds, splits.repeats)
-    )
-    notes = (*splits.notes, f"{int((~keep).sum())} samples left out.")
-    return Splits(splits.spec, folds, notes, repeats)
+def _identity_in(folder: Path) -> dict[str, Any]:
+    """What makes the run in a folder the run that it is; empty where there is none."""
+    path = folder / "run.json"
+    return dict(read_json(path)["identity"]) if path.exists() else {}
 
 
 def _ladder_in(folder: Path) -> list[str]:

@@ -10,24 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from iceframe.balance.families import EFFORTS
 from iceframe.balance.situation import RungFacts
 from iceframe.core.dataset import Dataset, SupervisedImages
 from iceframe.core.errors import InputError, UsageError
-from iceframe.scale.rung import RUNGS, Rung
+from iceframe.scale.rung import RUNGS
 from iceframe.workflow.physics import testable
 from iceframe.workflow.settings import rungs_named
 
-TAUGHT, DISTILLED = "sobolev_", "distilled_"
 DUMMY = "mean"
 PRETRAINED = "micrographs_probe"
-EFFORTS = ("light", "medium", "heavy", "extreme")
-
-
-def is_taught(rung: str) -> bool:
-    """Whether a rung is supervised by the solver's sensitivities."""
-    from iceframe.scale.image_rung import Supervised
-
-    return issubclass(RUNGS[rung], Supervised)
 
 
 def facts_of(rung: str) -> RungFacts:
@@ -45,20 +37,12 @@ def facts_of(rung: str) -> RungFacts:
         kind.input,
         kind.effort,
         kind.glass_box,
-        supervised_by=_taught_variant(rung),
-        supervised=is_taught(rung),
-        pretrained=_is_pretrained(kind),
+        supervised_by=next(iter(_taught(rung)), ""),
+        supervised=kind.supervised,
+        pretrained=kind.pretrained,
         distilled=kind.distils,
+        family=kind.family,
     )
-
-
-def _is_pretrained(kind: type[Rung]) -> bool:
-    """Whether it starts from weights or features that come with the package."""
-    from iceframe.scale.rungs.encoder_probes import EncoderRung
-
-    if issubclass(kind, EncoderRung):
-        return kind.encoder == PRETRAINED.removesuffix("_probe")
-    return kind.name.startswith("chgnet") or kind.name == "foundation_correction"
 
 
 def knows_sensitivities(data: Dataset) -> bool:
@@ -85,21 +69,26 @@ def ladder_for(
         raise UsageError("A rung is named twice in the ladder.", got=", ".join(doubled))
     teachable = testable(data) or knows_sensitivities(data)
     # Their sensitivities are computed when they are first wanted.
-    taught = [name for name in named if teachable and is_taught(name)]
+    taught = [name for name in named if teachable and RUNGS[name].supervised]
     others = [name for name in named if name not in taught]
     found = list(rungs_named(others, data)) if others else []
     if DUMMY not in found:
         found = [DUMMY, *found]
     if teachable and "supervise" not in forbidden:
-        taught += [name for name in map(_taught_variant, found) if name]
-    distilled = [] if "distil" in forbidden else [DISTILLED + name for name in found]
-    whole = dict.fromkeys([*found, *taught, *(name for name in distilled if name in RUNGS)])
+        taught += [variant for name in found for variant in _taught(name)]
+    distilled = [] if "distil" in forbidden else [s for name in found for s in _students(name)]
+    whole = dict.fromkeys([*found, *taught, *distilled])
     return tuple(sorted(whole, key=lambda name: EFFORTS.index(RUNGS[name].effort)))
 
 
-def _taught_variant(rung: str) -> str:
-    taught = f"{TAUGHT}{rung}"
-    return taught if taught in RUNGS else ""
+def _taught(rung: str) -> list[str]:
+    """The rungs that are this network, taught by the solver's sensitivities."""
+    return [name for name, kind in RUNGS.items() if kind.untaught == rung]
+
+
+def _students(rung: str) -> list[str]:
+    """The rungs that are this glass box once another rung has taught them."""
+    return [name for name, kind in RUNGS.items() if kind.distils == rung]
 
 
 def _usual(data: Dataset) -> list[str]:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iceframe.balance.situation import Situation
+from iceframe.balance.situation import GIVEN, Situation
 from iceframe.core.dataset import Dataset
-from iceframe.core.values import Audit, Evidence
+from iceframe.core.values import Audit, Evidence, Finding
 from iceframe.measure.audits.planted import KIND
 from iceframe.measure.summary import fidelity_evidence
 from iceframe.workflow.auditing.session import SEVERITIES, audit_run
@@ -47,7 +47,7 @@ def observe(bench: Bench, ladder: Sequence[str], elapsed: float) -> Situation:
         level=LEVEL,
         candidates=dict(bench.measured),
         evidence=tuple(evidence_of(bench)),
-        findings=tuple(_findings(first.audit, bench)),
+        findings=tuple(_findings(bench)),
         physics=testable(data),
         sensitivities=len(data) if knows_sensitivities(data) else 0,
         generator=can_simulate(data),
@@ -128,32 +128,56 @@ def _on_shared(
     return [new.get(row.metric, row) for row in rows]
 
 
-def _findings(audit: Audit, bench: Bench) -> list[dict[str, Any]]:
-    """What audits found in the data as given, and which variant no longer has it; worst first.
+def _findings(bench: Bench) -> list[dict[str, Any]]:
+    """What audits found, and which variant of the data no longer has it and was measured; worst
+    first.
 
-    Beside the audit of the data: cues in pictures that tell the target
-    (:mod:`iceframe.measure.audits.planted`), each with where it is.
+    Beside the audit of the data as given: cues in pictures that tell the target
+    (:mod:`iceframe.measure.audits.planted`), each with where it is; and what else tells the target
+    of how samples were recorded, once the first such cue was taken out.
     """
-    cues = [_as_cue(c, bench.data()) for c in audit.facts.get("nuisance", {}).get("cues", [])]
-    first = next((cue for cue in cues if cue), "")
-    rows = [
-        {
-            "code": found.code,
-            "severity": found.severity,
-            "title": found.title,
-            "remedy": found.remedy,
-            "cue": first if found.code == "nuisance" else "",
-            "samples": len(found.samples),
-            "repaired": "",
-        }
-        for found in audit.findings
-    ]
+    rows: list[dict[str, Any]] = []
+    for state, audit in _audits(bench).items():
+        recorded = _first_cue(audit, bench.data(state))
+        for found in audit.findings:
+            cue = recorded if found.code == "nuisance" else ""
+            if state == GIVEN or (cue and cue not in {row["cue"] for row in rows}):
+                rows.append(_row(found, cue))
     rows += planted_cues(bench)
+    measured = {held.variant for held in bench.measured.values() if not held.failed}
     for row in rows:
         for name, variant in bench.variants.items():
-            if (row["code"], row["cue"]) in variant.mended:
+            if name in measured and variant.lacks(row["code"], row["cue"]):
                 row["repaired"] = name
     return sorted(rows, key=lambda row: SEVERITIES.index(row["severity"]))
+
+
+def _audits(bench: Bench) -> dict[str, Audit]:
+    """The audits of the data as given, and of every variant that a cue was taken out for."""
+    held = {about.variant: name for name, about in reversed(bench.measured.items())}
+    return {
+        name: bench.run_of(held[name]).audit
+        for name, variant in bench.variants.items()
+        if name in held and (name == GIVEN or variant.by == "neutralise")
+    }
+
+
+def _first_cue(audit: Audit, data: Dataset) -> str:
+    """The most telling of what was recorded that can be taken out; empty where nothing can."""
+    cues = (_as_cue(name, data) for name in audit.facts.get("nuisance", {}).get("cues", []))
+    return next((cue for cue in cues if cue), "")
+
+
+def _row(found: Finding, cue: str) -> dict[str, Any]:
+    return {
+        "code": found.code,
+        "severity": found.severity,
+        "title": found.title,
+        "remedy": found.remedy,
+        "cue": cue,
+        "samples": len(found.samples),
+        "repaired": "",
+    }
 
 
 def planted_cues(bench: Bench) -> list[dict[str, Any]]:

@@ -15,21 +15,21 @@ from typing import Any, Protocol
 
 from iceframe.balance.action import Proposal
 from iceframe.balance.goal import Goal
-from iceframe.balance.record import goal_record, step_records
+from iceframe.balance.record import finite, goal_record, step_records
 from iceframe.balance.situation import Situation
 from iceframe.balance.state import Outcome, State
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import plain, read_json, write_json
 from iceframe.core.hashing import content_hash
 from iceframe.core.ledger import FILE, Ledger, canonical
-from iceframe.ingest.neutral import parse_cue
 from iceframe.workflow.feedback.asking import EXPERIMENTS, write_experiments
-from iceframe.workflow.feedback.balanced import BALANCED, EVIDENCE, PATH
+from iceframe.workflow.feedback.balanced import BALANCED, PATH
 from iceframe.workflow.feedback.bench import Bench
 from iceframe.workflow.feedback.ladder import start_of
 from iceframe.workflow.feedback.observe import frame_of, observe
 from iceframe.workflow.feedback.performer import PERFORMERS, Performed
 from iceframe.workflow.feedback.step import START, Step
+from iceframe.workflow.finished import EVIDENCE
 
 RECORD = "step.json"
 
@@ -70,7 +70,7 @@ class Search:
             self.record.add(step_records(state, situation, said, previous))
             previous = situation
             if state.steps:
-                self.steps[-1] = replace(self.steps[-1], verdict=state.steps[-1].verdict)
+                self.steps[-1] = self.steps[-1].judged(state.steps[-1].verdict)
                 self.tell(self.steps[-1])
             if isinstance(said, Outcome):
                 break
@@ -161,8 +161,7 @@ class Search:
                 ],
                 "variants": [{"name": name, **about} for name, about in situation.variants.items()],
                 "cues": {
-                    name: [cue for cue in variant.cues if parse_cue(cue).kind != "column"]
-                    for name, variant in bench.variants.items()
+                    name: list(variant.image_cues) for name, variant in bench.variants.items()
                 },
                 "experiments": asked,
                 "seconds": sum(step.seconds for step in self.steps),
@@ -209,7 +208,9 @@ class _Record:
 
     def add(self, records: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Note the next entries of this walk."""
-        records = [(kind, json.loads(json.dumps(body, default=plain))) for kind, body in records]
+        records = [
+            (kind, finite(json.loads(json.dumps(body, default=plain)))) for kind, body in records
+        ]
         if self.met is None:
             self.ledger.extend(records)
             return

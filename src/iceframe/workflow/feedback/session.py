@@ -28,7 +28,7 @@ from iceframe.workflow.feedback.bench import Bench, Options
 from iceframe.workflow.feedback.ladder import ladder_for
 from iceframe.workflow.feedback.search import Controller, Search
 from iceframe.workflow.feedback.step import Step
-from iceframe.workflow.session import as_dataset
+from iceframe.workflow.session import as_dataset, without_target
 from iceframe.workflow.settings import RunSettings
 
 
@@ -96,19 +96,19 @@ def run_balanced(
         ACTIONS[name]  # an unknown name ends here
     goal = Goal(floors, budget, tuple(priorities), tuple(forbid), most_actions)
     rungs = ladder_for(ladder, dataset, goal.forbidden)
-    pool = _unlabelled(unlabelled, dataset)
+    pool = without_target(unlabelled, dataset)
     options = Options(
-        splits,
-        folds,
-        seed,
-        floors,
-        descriptors_named(descriptors, dataset),
-        device,
-        trials,
-        repeats,
-        shift,
-        workers,
-        command,
+        splits=splits,
+        folds=folds,
+        seed=seed,
+        floors=floors,
+        descriptors=descriptors_named(descriptors, dataset),
+        device=device,
+        trials=trials,
+        repeats=repeats,
+        shift=shift,
+        workers=workers,
+        command=command,
     )
     store = RunStore.create_or_open(Path(out), _header(dataset, rungs, goal, options, pool))
     with store.locked():
@@ -121,14 +121,6 @@ def _usual_controller() -> Controller:
     from iceframe.balance import controller
 
     return controller
-
-
-def _unlabelled(given: Dataset | str | Path | pd.DataFrame | None, data: Dataset) -> Dataset | None:
-    if given is None or isinstance(given, Dataset):
-        return given
-    from iceframe.ingest import read
-
-    return read(given, **{**data.recipe, "target": data.target}, require_target=False)
 
 
 def _header(

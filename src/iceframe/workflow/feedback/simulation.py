@@ -45,6 +45,7 @@ def recipe_of(data: Dataset) -> Mapping[str, Any]:
         raise InputError(
             "New samples cannot be simulated: the recipe or the law of these data is not known.",
             where=data.source or data.name,
+            hint="give a folder that `iceframe simulate` made, with a 'property' in its recipe",
         )
     assert isinstance(data.images, SimulatedImages)
     return dict(open_simulated(data.images.folder).manifest["recipe"])

@@ -21,7 +21,7 @@ class Step:
     proposal : with the gains that were expected and why; ``None`` for the start.
     candidates : what was measured. notes : for a person. facts : for the record.
     failed : why it could not be carried out, else empty.
-    seconds : what it took. folder : of the run it measured in, by name.
+    seconds : what it took, in seconds. folder : of the run it measured in, by name.
     verdict : whether it is kept; ``None`` where it was not judged yet.
     """
 

@@ -8,6 +8,7 @@ closely the student follows its teacher.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ class Distil(Performer):
             "teacher": told.teacher,
             "share": told.share,
             "unlabelled": told.rows,
-            "fidelity": told.fidelity,
+            "fidelity": told.fidelity if math.isfinite(told.fidelity) else None,
             "metric": metric,
             "losses": losses,
         }
@@ -59,13 +60,14 @@ class Distil(Performer):
 
 
 def _loss(bench: Bench, candidate: str, metric: str) -> float | None:
-    """The mean loss of a candidate; ``None`` where it was not measured."""
+    """The mean loss of a candidate; ``None`` where there is none."""
     if candidate not in bench.measured:
         return None
     evidence = bench.run_of(candidate).evidence
     rung = bench.measured[candidate].rung
     found = evidence[(evidence["rung"] == rung) & (evidence["metric"] == metric)]["value"]
-    return float(found.iloc[0]) if len(found) else None
+    value = float(found.iloc[0]) if len(found) else float("nan")
+    return value if math.isfinite(value) else None
 
 
 def _sentence(student: str, alone: str, facts: Mapping[str, Any]) -> str:
@@ -77,13 +79,17 @@ def _sentence(student: str, alone: str, facts: Mapping[str, Any]) -> str:
     'distilled_ebm learned from gp (R² 0.90 to its answers): mae 1.5, gp 1, ebm 2.'
     >>> _sentence("distilled_ebm", "ebm", {**facts, "teacher": ""})
     'distilled_ebm is ebm: no teacher made it better inside the training samples.'
+    >>> _sentence("distilled_ebm", "ebm", {**facts, "fidelity": None})
+    'distilled_ebm learned from gp: mae 1.5, gp 1, ebm 2.'
     """
     if not facts["teacher"]:
         return f"{student} is {alone}: no teacher made it better inside the training samples."
     losses, teacher, metric = facts["losses"], facts["teacher"], facts["metric"]
-    said = [f"{metric} {losses['student']:.3g}"]
-    for who, name in (("teacher", teacher), ("alone", alone)):
-        if losses[who] is not None:
-            said.append(f"{name} {losses[who]:.3g}")
-    learned = f"{student} learned from {teacher} (R² {facts['fidelity']:.2f} to its answers)"
-    return f"{learned}: {', '.join(said)}."
+    said = [
+        f"{name} {losses[who]:.3g}"
+        for who, name in (("student", metric), ("teacher", teacher), ("alone", alone))
+        if losses[who] is not None
+    ]
+    fidelity = facts["fidelity"]
+    alike = "" if fidelity is None else f" (R² {fidelity:.2f} to its answers)"
+    return f"{student} learned from {teacher}{alike}: {', '.join(said)}."

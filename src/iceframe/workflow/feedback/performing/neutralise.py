@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from iceframe.ingest.neutral import without_cue
-from iceframe.workflow.feedback.bench import Bench, Variant
+from iceframe.workflow.feedback.bench import Bench
 from iceframe.workflow.feedback.performer import PERFORMERS, Performed, Performer
+from iceframe.workflow.feedback.variant import Variant
 
 
 @PERFORMERS.register("neutralise")
@@ -27,7 +28,7 @@ class Neutralise(Performer):
                 bench.splits(base),
                 self.name,
                 base,
-                mended=(*known.mended, (arguments["finding"], cue)),
+                mended=known.mended,
                 cues=(*known.cues, cue),
             )
         )

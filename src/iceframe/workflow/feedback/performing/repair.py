@@ -13,11 +13,11 @@ import numpy as np
 from iceframe.core.errors import InputError
 from iceframe.core.files import read_json, write_json
 from iceframe.ingest import check
-from iceframe.workflow.feedback.bench import Bench, Variant, left_out
+from iceframe.workflow.feedback.bench import Bench
 from iceframe.workflow.feedback.performer import PERFORMERS, Performed, Performer
+from iceframe.workflow.feedback.variant import Variant, left_out
 
 MOST = 0.2  # share of the samples that a repair may leave out
-ROUNDS = 20
 
 
 @PERFORMERS.register("repair")
@@ -32,7 +32,7 @@ class Repair(Performer):
         kept = bench.keep(
             "repaired",
             [code, base, data.fingerprint],
-            lambda folder: write_json(folder / "ids.json", _at_fault(bench, base, code)),
+            lambda folder: write_json(folder / "ids.json", at_fault(bench, base, code)),
         )
         ids = list(read_json(kept / "ids.json"))
         stays = ~np.isin(data.ids.astype(str), ids)
@@ -44,7 +44,7 @@ class Repair(Performer):
                 left_out(bench.splits(base), stays),
                 self.name,
                 base,
-                mended=(*bench.variants[base].mended, (code, "")),
+                mended=(*bench.variants[base].mended, code),
                 cues=bench.variants[base].cues,
             )
         )
@@ -54,11 +54,11 @@ class Repair(Performer):
         )
 
 
-def _at_fault(bench: Bench, base: str, code: str) -> list[str]:
+def at_fault(bench: Bench, base: str, code: str) -> list[str]:
     """Ids of the samples that a finding names, audit after audit."""
     data, splits = bench.data(base), bench.splits(base)
     gone: list[str] = []
-    for _ in range(ROUNDS):
+    while True:
         stays = ~np.isin(data.ids.astype(str), gone)
         rest = data.take(np.flatnonzero(stays))
         audit = check(rest, left_out(splits, stays), seed=bench.seed)
@@ -75,5 +75,10 @@ def _at_fault(bench: Bench, base: str, code: str) -> list[str]:
                 hint="correct them in the file",
             )
     if not gone:
-        raise InputError("The audit names no samples for this finding.", where=code)
+        raise InputError(
+            "The audit names no samples for this finding.",
+            where=data.source or data.name,
+            got=code,
+            hint="look at it with iceframe check, and mend the file",
+        )
     return gone

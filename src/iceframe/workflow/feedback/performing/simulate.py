@@ -16,10 +16,11 @@ import numpy as np
 from iceframe.balance.situation import candidate_name
 from iceframe.core.dataset import Dataset
 from iceframe.core.errors import InputError
-from iceframe.workflow.feedback.bench import Bench, Variant, only_trained_on
+from iceframe.workflow.feedback.bench import Bench
 from iceframe.workflow.feedback.performer import PERFORMERS, Performed, Performer
 from iceframe.workflow.feedback.sampling import distances
 from iceframe.workflow.feedback.simulation import pool_of, recipe_of, solve_into, with_solved, worth
+from iceframe.workflow.feedback.variant import Variant, only_trained_on
 
 POOL = 4  # structures a sample that is solved
 COMMITTEE = 3  # models, beside the one that is to learn
@@ -37,16 +38,22 @@ class Simulate(Performer):
         seed = bench.seed_for("simulate", base, n)
         recipe = recipe_of(bench.data())
 
+        committee = _committee(bench, rung, base)
+
         def make(folder: Path) -> None:
             pool = pool_of(bench.data(), POOL * n, seed)
-            chosen = _most_worth(bench, rung, base, pool, n)
+            chosen = _most_worth(bench, committee, base, pool, n)
             solve_into(folder, pool, chosen, recipe["solver"])
 
-        kept = bench.keep("simulated", [n, base, rung, data.fingerprint], make)
+        kept = bench.keep("simulated", [n, base, committee, data.fingerprint], make)
         more = with_solved(data, kept)
         added = len(more) - len(data)
         if not added:
-            raise InputError("None of the new samples could be solved.", where=bench.store.root)
+            raise InputError(
+                "None of the new samples could be solved.",
+                where=bench.store.root,
+                hint="let the solver take more steps: 'max_iterations' in the recipe",
+            )
         name = bench.name_for(f"simulated {n}", base)
         splits = only_trained_on(bench.splits(base), len(data), added)
         bench.add(Variant(name, more, splits, self.name, base, known.mended, known.cues))
@@ -54,11 +61,15 @@ class Simulate(Performer):
         return Performed(bench.measure([rung], name), (note,), {"variant": name, "added": added})
 
 
-def _most_worth(bench: Bench, rung: str, base: str, pool: Dataset, n: int) -> np.ndarray:
-    """Positions of the ``n`` structures of the pool whose labels are worth most."""
+def _committee(bench: Bench, rung: str, base: str) -> list[str]:
+    """The candidates whose disagreement counts: the one that is to learn, then the best."""
     first = candidate_name(rung, base)
     others = [name for name in bench.best(COMMITTEE + 1, base) if name != first][:COMMITTEE]
-    committee = [*([first] if first in bench.measured else []), *others]
+    return [*([first] if first in bench.measured else []), *others]
+
+
+def _most_worth(bench: Bench, committee: list[str], base: str, pool: Dataset, n: int) -> np.ndarray:
+    """Positions of the ``n`` structures of the pool whose labels are worth most."""
     inputs = bench.inputs(committee[0], pool)
     said = np.stack([bench.fitted(name).predict(inputs) for name in committee])
     novelty = distances(
