@@ -1,13 +1,14 @@
-"""One class left out: models and gate are fitted to the others, and both are asked about new ones.
+"""One class left out: models and gates are fitted to the others, and both are asked about new ones.
 
 Of the classes that are not left out, a fifth of the samples is kept for the test ("seen"); the
-class that is left out is tested whole ("unseen"). The gate is that of a run (`workflow/gating`):
-outer folds and left-out clusters of the training samples calibrate it, and it sees no test sample.
+class that is left out is tested whole ("unseen"). The gates are those of a run (`workflow/gating`):
+outer folds and left-out clusters of the training samples calibrate them. One judges each sample by
+itself, the other the test samples beside one another; neither sees a truth of the test.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,24 @@ from iceframe.core.values import Fold, Representation, Task
 from iceframe.ingest.balanced import even_clusters
 from iceframe.ingest.duplicates import duplicate_groups
 from iceframe.ingest.splits import cluster_features
-from iceframe.measure.conformal import threshold
-from iceframe.measure.uncertainty.novelty import Novelty
+from iceframe.measure.conformal import Conformal, LeftOut, threshold
 from iceframe.scale.fitting import context_for, fit
 from iceframe.scale.represent import Representer
 from iceframe.scale.rung import RUNGS, Inputs
-from iceframe.steer.gate import fit_gate
-from iceframe.workflow.gating.fitting import WIDE, calibrations, loss_by_sample
+from iceframe.steer.gate import Calibration, Gate, fit_gate
+from iceframe.workflow.gating.fitting import WIDE, by_sample, calibrations, targets_by_sample
 from iceframe.workflow.gating.held_out import HeldOut
-from iceframe.workflow.gating.signals import Surroundings, panel_of, signals_of
+from iceframe.workflow.gating.signals import COMPANY, Surroundings, panel_of, signals_of
 
 LADDER = ("mean", "ridge", "svm", "extra_trees")
 FOLDS = 5
 TESTED = 0.2
 LEVEL = 0.9
+SHARE = 0.9
+"""Of the seen classes at most so much is answered by the strict gate."""
+
+FEW = 10
+"""Samples of the unseen class beside all of the seen ones, where it is rare."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,12 @@ def describe(data: Dataset, labels: np.ndarray) -> Described:
 def left_out(found: Described, label: str, target: float, seed: int) -> pd.DataFrame:
     """One row a test sample of the data without the class ``label``.
 
-    Columns: ``unseen``, ``error`` (absolute error or 1 − p of the truth), ``bad``, ``half`` (error
-    that is badly wrong; NaN for classes), scores ``gate``, ``variance``, ``distance``, ``random``,
-    ``passes`` the gate at the ``target`` risk, ``covered`` by the interval after selection and
-    ``covered_before`` by that of all samples.
+    Columns: ``unseen``, ``error`` (absolute error or 1 − p of the truth), ``bad``; scores ``gate``,
+    ``together`` (the gate that judges the test samples beside one another), ``few`` (the same of
+    :data:`FEW` unseen samples and all the seen; NaN for the others), ``variance``, ``distance``,
+    ``random``; ``passes``, ``passes together`` and ``passes strict`` (judged together, and at most
+    :data:`SHARE` of the seen answered) at the ``target`` risk; ``covered``, likewise, by the
+    interval after selection and ``covered before`` by that of all samples.
     """
     unseen = found.labels == label
     rng = generator(seed, "gate study", label)
@@ -101,33 +108,79 @@ def left_out(found: Described, label: str, target: float, seed: int) -> pd.DataF
     limit = threshold(np.sort(loss[rung][usual]), LEVEL)
     tolerance = WIDE * limit if found.task == "regression" else float("nan")
     x, groups = found.x[train], found.groups[train]
-    data = calibrations(held_out, x, groups, panel, [rung], tolerance, seed)[rung]
-    gate = fit_gate(data, target=target, level=LEVEL, seed=seed).gate
+    conformal = Conformal(
+        found.task,
+        LEVEL,
+        np.sort(loss[rung][usual]),
+        LeftOut(held_out.y[usual], held_out.answers[rung][usual], held_out.part[usual]),
+    )
+    own = {rung: _widths(conformal, held_out.answers[rung])}
+    known = calibrations(held_out, x, groups, panel, [rung], tolerance, seed, own, together=True)[
+        rung
+    ]
+    alone = _without(known, COMPANY)
+    gate, beside, strict = (
+        fit_gate(data, target=target, level=LEVEL, share=share, seed=seed).gate
+        for data, share in ((alone, 1.0), (known, 1.0), (known, SHARE))
+    )
 
     answers = {name: _fitted(found, y, name, train, test, seed) for name in {rung, *panel.rungs}}
-    novelty = Novelty.fit(x, groups=groups, seed=seed)
-    around = Surroundings(novelty, x, loss_by_sample(held_out, loss[rung], len(train)))
-    _, signals = signals_of(rung, panel, answers, around.signals(found.x[test]))
+    near = Surroundings.fit(x, groups, targets_by_sample(held_out, len(x)), seed)
+    losses = by_sample(held_out, loss[rung], len(x))
+
+    def signals(index: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        new = found.x[test[index]]
+        around = {"local error": near.local_loss(new, losses)} | near.signals(new, together=True)
+        return signals_of(rung, panel, {n: a[index] for n, a in answers.items()}, around)
+
+    names, signal = signals(np.arange(len(test)))
+    new_kind = np.flatnonzero(unseen[test])
+    rare = np.concatenate([np.flatnonzero(~unseen[test]), rng.permutation(new_kind)[:FEW]])
+    few = np.full(len(test), np.nan)
+    few[rare] = _score(beside, signals(rare)[1])
     error, bad = _judged(answers[rung], y[test], tolerance)
-    columns = dict(zip(gate.names, signals.T, strict=True))
+    half = _widths(conformal, answers[rung])
+    columns = dict(zip(names, signal.T, strict=True))
+    single = signal[:, [name != COMPANY for name in names]]
     return pd.DataFrame(
         {
             "label": found.labels[test],
             "unseen": unseen[test],
             "error": error,
             "bad": bad,
-            "half": limit,
-            "gate": gate.model(signals) + gate.beyond(signals).any(axis=1),
+            "gate": _score(gate, single),
+            "together": _score(beside, signal),
+            "few": few,
             "variance": columns["disagreement" if found.task == "regression" else "doubt"],
             "distance": columns["novelty"],
             "random": rng.uniform(size=len(test)),
-            "passes": gate.passes(signals),
-            "covered": error <= gate.quantile,
-            "covered_before": error <= limit,
+            "passes": gate.passes(single),
+            "passes together": beside.passes(signal),
+            "passes strict": strict.passes(signal),
+            "covered": error <= gate.quantile * half,
+            "covered together": error <= beside.quantile * half,
+            "covered strict": error <= strict.quantile * half,
+            "covered before": error <= (half if found.task == "regression" else limit),
             "rung": rung,
-            **{f"weight {n}": w for n, w in zip(gate.names, gate.model.weights, strict=True)},
+            **{f"weight {n}": w for n, w in zip(beside.names, beside.model.weights, strict=True)},
         }
     )
+
+
+def _without(data: Calibration, name: str) -> Calibration:
+    kept = [other != name for other in data.names]
+    names = tuple(other for other in data.names if other != name)
+    return replace(data, names=names, signals=data.signals[:, kept])
+
+
+def _score(gate: Gate, signals: np.ndarray) -> np.ndarray:
+    """The risk; what lies beyond all that was tested comes after all else."""
+    return np.asarray(gate.model(signals) + gate.beyond(signals).any(axis=1))
+
+
+def _widths(conformal: Conformal, answer: np.ndarray) -> np.ndarray:
+    """Half widths ``(m,)`` of the run's own intervals; ones for classes."""
+    return conformal.half_widths(answer) if answer.ndim == 1 else np.ones(len(answer))
 
 
 def _held_out(found: Described, y: np.ndarray, train: np.ndarray, seed: int) -> HeldOut:

@@ -71,6 +71,32 @@ def test_nothing_is_answered_beyond_what_was_tested(gate: Gate) -> None:
         assert gate.risk(np.array(far)) == 1.0
 
 
+def test_a_kind_that_calibration_did_not_hold_is_riskier_where_a_test_finds_it() -> None:
+    """Strange calibration samples of a kind that is answered well, and a new kind that is not;
+    a test finds both. The promise to usual samples stands."""
+    rng = np.random.default_rng(21)
+    data = calibration(rng, 300, strange=100)
+    p = np.where(data.strange, 0.02, rng.uniform(0.02, 1.0, 400))
+    held = replace(
+        data,
+        names=(*data.names, "company"),
+        signals=np.column_stack([data.signals, -np.log(p)]),
+        bad=data.bad & ~data.strange,
+        surprises=("company",),
+    )
+    usual, errors = answers(rng, 5000)
+    seen = np.column_stack([usual, -np.log(rng.uniform(0.02, 1.0, 5000))])
+    kind = np.column_stack([answers(rng, 200)[0], np.full(200, -np.log(0.02))])
+    refused = {}
+    for name, found in (("given", held), ("learned", replace(held, surprises=()))):
+        gate = fit_gate(found).gate
+        refused[name] = (gate.risk(kind) > np.quantile(gate.risk(seen), 0.9)).mean()
+        passed = gate.passes(seen)
+        assert (errors[passed] > TOLERANCE).mean() < 0.1
+    assert refused["given"] > 0.5 > refused["learned"]
+    assert np.isinf(fit_gate(held).gate.reach[2])
+
+
 def test_without_strange_samples_the_reach_is_shorter() -> None:
     data = calibration(np.random.default_rng(0), 300, strange=300)
     usual = data.take(~data.strange)
@@ -84,6 +110,19 @@ def test_a_lower_risk_answers_less() -> None:
     shares = [fit_gate(data, target=t).gate.passes(new).mean() for t in (0.02, 0.05, 0.1, 0.3)]
     assert shares == sorted(shares)
     assert shares[0] < shares[-1] == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_share_withholds_the_riskiest_and_keeps_the_promise() -> None:
+    data = calibration(np.random.default_rng(4), 400, strange=400)
+    usual, errors = answers(np.random.default_rng(5), 4000)
+    odd, odd_errors = answers(np.random.default_rng(6), 4000, strange=True)
+    whole, part = fit_gate(data).gate, fit_gate(data, share=0.8).gate
+    passed = part.passes(usual)
+    assert passed.mean() == pytest.approx(0.8, abs=0.05)
+    assert not np.any(passed & ~whole.passes(usual))
+    assert (errors[passed] > TOLERANCE).mean() < 0.1
+    bad = odd_errors > TOLERANCE
+    assert part.passes(odd)[bad].mean() < whole.passes(odd)[bad].mean()
 
 
 def test_few_samples_promise_nothing() -> None:
@@ -120,7 +159,7 @@ def test_stored_and_read_again(gate: Gate) -> None:
     assert again.quantile == gate.quantile
 
 
-@pytest.mark.parametrize("missing", ["weights", "known", "promise", "threshold"])
+@pytest.mark.parametrize("missing", ["weights", "known", "given", "promise", "threshold"])
 def test_a_damaged_gate_is_refused(gate: Gate, missing: str) -> None:
     state = gate.state()
     del state[missing]

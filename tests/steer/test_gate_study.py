@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from studies.gate.pieces import Described, left_out
 from studies.gate.study import main
-from studies.gate.tables import operating, paired
+from studies.gate.tables import at, operating, paired
 
 LABELS = ("near", "next", "far")
 
@@ -16,6 +16,9 @@ LABELS = ("near", "next", "far")
 @pytest.fixture(autouse=True)
 def quick_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studies.gate.pieces.LADDER", ("mean", "ridge", "svm"))
+    monkeypatch.setattr("studies.gate.pieces.FOLDS", 3)
+    monkeypatch.setattr("iceframe.steer.company.TREES", 15)
+    monkeypatch.setattr("iceframe.workflow.gating.signals.TREES", 15)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,8 @@ def test_a_far_class_is_withheld(made: Described) -> None:
     assert (~unseen).sum() == 24
     assert rows["bad"][unseen].all()
     assert not rows["passes"][unseen].any()
+    assert not rows["passes together"][unseen].any()
+    assert rows["few"].notna().sum() == 24 + 10
     assert rows["gate"][unseen].min() > rows["gate"][~unseen].quantile(0.9)
 
 
@@ -56,6 +61,13 @@ def test_tables(made: Described) -> None:
     cases = {
         name: left_out(made, name, 0.1, 0).assign(data="made", left_out=name) for name in LABELS[1:]
     }
-    against = paired(cases).set_index("against")
-    assert against.loc["random", "high"] < 0
-    assert operating(cases)["risk, seen"].iloc[0] <= 0.1
+    against = paired(cases).set_index(["score", "against"])
+    assert against.loc[("gate", "random"), "high"] < 0
+    assert against.loc[("together", "random"), "high"] < 0
+    found = at(cases).set_index("left out")
+    assert found.loc["far", "together, good seen"] == 1.0
+    assert found.loc["far", "label, all good"] == 1.0  # no good answer is lost with the class
+    for judged in ("", " together", " strict"):
+        assert operating(cases, judged)["risk, seen"].iloc[0] <= 0.1
+    strict, free = operating(cases, " strict"), operating(cases, " together")
+    assert strict["answered, seen"].iloc[0] <= free["answered, seen"].iloc[0]

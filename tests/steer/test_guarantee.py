@@ -76,3 +76,16 @@ def test_the_promise_is_kept_over_many_draws() -> None:
 def test_a_risk_that_is_no_probability(target: float) -> None:
     with pytest.raises(UsageError, match=r"--risk"):
         certified_threshold(np.zeros(3), np.zeros(3, bool), target)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.65, 0.9])
+def test_at_most_a_share_is_answered(rng: np.random.Generator, share: float) -> None:
+    risk = rng.uniform(size=400)
+    threshold = certified_threshold(risk, np.zeros(400, bool), 0.1, share=share)
+    assert share - 0.03 <= (risk <= threshold).mean() <= share
+
+
+@pytest.mark.parametrize("share", [0.0, -0.2, 1.1, float("nan")])
+def test_a_share_that_cannot_be(share: float) -> None:
+    with pytest.raises(UsageError, match="--share"):
+        certified_threshold(np.ones(3), np.zeros(3, bool), 0.1, share=share)

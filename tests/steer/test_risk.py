@@ -44,6 +44,25 @@ def test_a_misleading_signal_never_gets_a_negative_weight(rng: np.random.Generat
     assert model.weights[0] < 0.05
 
 
+def test_a_given_surprise_is_taken_as_it_stands_and_never_played_down(
+    rng: np.random.Generator,
+) -> None:
+    """Calibration samples on which it foretells nothing do not show that it never will."""
+    signals = np.column_stack([rng.uniform(size=300), rng.exponential(size=300)])
+    bad = signals[:, 0] > 0.9
+    model = RiskModel.fit(signals, bad, np.array([False, True]))
+    assert model.weights[1] == 1.0
+    new = np.array([[0.5, 0.3], [0.5, 40.0]])
+    np.testing.assert_array_equal(model.surprises(new)[:, 1], new[:, 1])
+    assert RiskModel.fit(signals, bad).weights[1] < 0.5
+
+
+def test_a_given_surprise_that_foretells_gets_more(rng: np.random.Generator) -> None:
+    surprise = rng.exponential(size=(600, 1))
+    bad = rng.uniform(size=600) < 1 / (1 + np.exp(6 - 3 * surprise[:, 0]))
+    assert RiskModel.fit(surprise, bad, np.array([True])).weights[0] > 1.5
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 10_000),

@@ -14,12 +14,18 @@ from PIL import Image
 from iceframe.core.errors import InputError, UsageError
 from iceframe.core.files import read_json
 from iceframe.workflow.gating import RunGate
-from iceframe.workflow.gating.fitting import FittedGate, surroundings
+from iceframe.workflow.gating.fitting import FORMAT, FittedGate, held_out_loss, surroundings
 from iceframe.workflow.gating.held_out import held_out_answers
 from iceframe.workflow.session import Run, open_run
 from iceframe.workflow.session import run as run_ladder
 
 DECIDED = ["decision", "by", "why", "novelty", "risk"]
+
+
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iceframe.steer.company.TREES", 20)
+    monkeypatch.setattr("iceframe.workflow.gating.signals.TREES", 20)
 
 
 def _law(x: pd.DataFrame) -> pd.Series:
@@ -150,6 +156,17 @@ def test_the_gate_is_kept_with_the_run(steel_run: Run, usual: pd.DataFrame) -> N
         FittedGate.from_state({**state, "format": 99})
 
 
+def test_a_smaller_share_answers_less(steel_run: Run) -> None:
+    rng = np.random.default_rng(11)
+    new = pd.DataFrame({"anneal": rng.uniform(400, 900, 200), "carbon": rng.uniform(0.1, 0.9, 200)})
+    counts = [
+        sum(d.action == "answer" for d in RunGate(steel_run, share=s).decide(new))
+        for s in (0.2, 0.6, 1.0)
+    ]
+    assert counts == sorted(counts)
+    assert counts[0] < 120 < counts[2]
+
+
 def test_a_lower_risk_answers_less(steel_run: Run, usual: pd.DataFrame) -> None:
     far = usual.assign(anneal=usual["anneal"] * 1.15)
     counts = [
@@ -169,11 +186,84 @@ def test_held_out_samples_are_judged_by_the_folds_that_held_them_out(steel_run: 
 
 
 def test_local_errors_are_those_of_the_nearest(steel_run: Run) -> None:
-    near = surroundings(steel_run, "ridge")
-    at = near.local_loss(near.x[:5])
-    assert np.all(at >= near.loss.min())
-    assert np.all(at <= near.loss.max())
+    near, loss = surroundings(steel_run, "ridge"), held_out_loss(steel_run, "ridge")
+    at = near.local_loss(near.x[:5], loss)
+    assert np.all(at >= loss.min())
+    assert np.all(at <= loss.max())
     assert near.missing(np.array([[np.nan, 1.0], [1.0, 1.0]])).tolist() == [1.0, 0.0]
+
+
+def test_trees_spread_where_the_target_changes(steel_run: Run) -> None:
+    """Known answer: the standard deviation among the answers of the trees."""
+    near = surroundings(steel_run, "ridge")
+    new = near.x[:7]
+    spread = near.signals(new, together=False)["spread"]
+    z = (new - near.novelty.centre) / near.novelty.spread
+    answers = np.stack([tree.predict(z) for tree in near.forest.estimators_])
+    np.testing.assert_allclose(spread, answers.std(axis=0), rtol=1e-9)
+
+
+# -- judged together -------------------------------------------------------------------------------
+
+
+def test_a_kind_never_seen_is_noticed_in_company(tmp_path: Path) -> None:
+    """Steels with a gap, in which another law holds: of a kind of its own where many are there."""
+    rng = np.random.default_rng(7)
+
+    def made(n: int, *, gap: bool) -> pd.DataFrame:
+        side = rng.choice([-1.0, 1.0], n)
+        x = rng.uniform(-0.3, 0.3, n) if gap else side * rng.uniform(0.5, 1.5, n)
+        return pd.DataFrame({"a": x, "b": rng.normal(size=n), "c": rng.normal(size=n)})
+
+    frame = made(200, gap=False)
+    frame["strength"] = 10 * np.abs(frame["a"]) + frame["b"] + 0.3 * rng.normal(size=200)
+    run = run_ladder(
+        frame, "strength", ladder=["mean", "tree"], out=tmp_path / "run", folds=3, workers=1,
+        trials=0,
+    )  # fmt: skip
+    new = pd.concat([made(30, gap=False), made(30, gap=True)], ignore_index=True)
+    alone, beside = (RunGate(run, rung="tree", together=t).table(new) for t in (False, True))
+    pd.testing.assert_series_equal(alone["mean"], beside["mean"])
+    kind = np.arange(60) >= 30
+    ratio = [t["risk"][kind].median() / t["risk"][~kind].median() for t in (alone, beside)]
+    assert ratio[1] > 4 * ratio[0]
+
+
+def test_a_sample_by_itself_is_decided_as_in_a_table(steel_run: Run, usual: pd.DataFrame) -> None:
+    gate = RunGate(steel_run)
+    many = gate.table(usual.head(3))
+    one = pd.concat([gate.table(usual.iloc[[i]]) for i in range(3)])
+    columns = ["mean", "low", "high", *DECIDED]
+    assert "company" not in gate.fitted().cascade.gates[gate.settings.rung].names
+    pd.testing.assert_frame_equal(
+        many[columns].reset_index(drop=True), one[columns].reset_index(drop=True)
+    )
+
+
+def test_both_gates_are_kept_beside_each_other(steel_run: Run, usual: pd.DataFrame) -> None:
+    RunGate(steel_run).table(usual.head(2))
+    gate = RunGate(steel_run, together=True)
+    first = gate.table(usual.head(2))
+    assert "company" in gate.fitted().cascade.gates[gate.settings.rung].names
+    stored = [read_json(p) for p in (steel_run.folder / "units").glob("gate-*/gate.json")]
+    assert {state["settings"]["together"] for state in stored} == {False, True}
+    again = RunGate(open_run(steel_run.folder), together=True).table(usual.head(2))
+    pd.testing.assert_frame_equal(again, first)
+
+
+def test_a_gate_of_an_older_format_is_fitted_again(
+    steel_run: Run, usual: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units = steel_run.folder / "units"
+    with monkeypatch.context() as before_now:
+        for module in ("fitting", "run_gate"):
+            before_now.setattr(f"iceframe.workflow.gating.{module}.FORMAT", 2)
+        old = RunGate(steel_run, risk=0.12).table(usual.head(2))
+    before = set(units.glob("gate-*"))
+    new = RunGate(open_run(steel_run.folder), risk=0.12).table(usual.head(2))
+    pd.testing.assert_frame_equal(new, old)
+    added = set(units.glob("gate-*")) - before
+    assert [read_json(p / "gate.json")["format"] for p in added] == [FORMAT]
 
 
 # -- a run that was made before --------------------------------------------------------------------
@@ -234,6 +324,8 @@ def test_no_calibration_data(alloys: Callable[..., pd.DataFrame], tmp_path: Path
         ({"tolerance": 0.0}, "--tolerance"),
         ({"tolerance": -5.0}, "--tolerance"),
         ({"tolerance": float("nan")}, "--tolerance"),
+        ({"share": 0.0}, "--share"),
+        ({"share": 1.5}, "--share"),
         ({"rung": "gp"}, "no finished rung 'gp'"),
     ],
 )

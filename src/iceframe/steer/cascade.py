@@ -49,6 +49,7 @@ def fit_cascade(
     target: float = 0.1,
     confidence: float = 0.9,
     level: float = 0.9,
+    share: float = 1.0,
     widest: float = float("inf"),
     seed: int = 0,
 ) -> tuple[Cascade, Fit]:
@@ -58,6 +59,8 @@ def fit_cascade(
     ----------
     calibrations : by model; the rows of all are the same samples. The first model is the chosen
         one, the others are asked in this order where it is refused.
+    share : of the samples like the training data at most so much is answered by the first model,
+        and of what it refuses by each of the others.
     widest : largest usual half width of the intervals of a model that is fallen back to.
 
     Raises
@@ -66,7 +69,13 @@ def fit_cascade(
     """
     if len({len(c) for c in calibrations.values()}) != 1:
         raise InputError("The calibration data of all models must hold the same samples.")
-    promise = {"target": target, "confidence": confidence, "level": level, "seed": seed}
+    promise = {
+        "target": target,
+        "confidence": confidence,
+        "level": level,
+        "share": share,
+        "seed": seed,
+    }
     gates: dict[str, Gate] = {}
     first: Fit | None = None
     refused = np.ones(len(next(iter(calibrations.values()))), bool)

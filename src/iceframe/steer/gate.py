@@ -14,7 +14,8 @@ of the answer can be explained.
 Every calibration sample is judged by a risk model that was fitted without it, in
 :data:`PARTS` parts; samples of one group (near-duplicates, a specimen, or the same sample held out
 in two ways) stay together. Nothing is answered beyond the ``reach`` of what was tested: the largest
-value of each signal, or its :data:`UNTESTED_REACH` quantile where no strange sample was held out.
+value of each signal, or its :data:`UNTESTED_REACH` quantile where no strange sample was held out. A
+signal that is given as a surprise knows no such end.
 
 Direction: fewer answers are safer. Trap: the promise is an average over samples; for one kind of
 sample it may fail, and of samples stranger than the clusters held out it says nothing.
@@ -47,7 +48,8 @@ class Calibration:
     ``scores`` ``(n,)``: conformity scores (absolute errors, or one minus the probability of the
     true class, or errors over a width of their own); ``unit``: what a score of 1 is worth in the
     unit of the target, as a rule; ``strange`` ``(n,)``: of a cluster that the model had not seen;
-    ``groups`` ``(n,)``: samples that share a label are never calibrated on one another.
+    ``groups`` ``(n,)``: samples that share a label are never calibrated on one another;
+    ``surprises``: names of signals that are surprises as they stand (:mod:`iceframe.steer.risk`).
     """
 
     names: tuple[str, ...]
@@ -57,6 +59,12 @@ class Calibration:
     strange: np.ndarray
     groups: np.ndarray
     unit: float = 1.0
+    surprises: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> np.ndarray:
+        """Which signals ``(s,)`` are surprises as they stand."""
+        return np.isin(self.names, self.surprises)
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -133,6 +141,7 @@ class Gate:
             "names": list(self.names),
             "known": [column.tolist() for column in self.model.known],
             "weights": self.model.weights.tolist(),
+            "given": self.model.given.tolist(),
             "intercept": self.model.intercept,
             "threshold": self.threshold,
             "reach": self.reach.tolist(),
@@ -153,13 +162,14 @@ class Gate:
             names = tuple(map(str, state["names"]))
             known = tuple(np.asarray(column, float) for column in state["known"])
             weights, reach = (np.asarray(state[n], float) for n in ("weights", "reach"))
-            if not len(names) == len(known) == len(weights) == len(reach):
+            given = np.asarray(state["given"], bool)
+            if not len(names) == len(known) == len(weights) == len(reach) == len(given):
                 raise ValueError("one entry a signal is expected")
             if np.any(weights < 0) or any(np.any(np.diff(c) < 0) or not len(c) for c in known):
                 raise ValueError("a weight is negative or a signal is not ascending")
             return cls(
                 names,
-                RiskModel(known, weights, float(state["intercept"])),
+                RiskModel(known, weights, float(state["intercept"]), given),
                 float(state["threshold"]),
                 reach,
                 float(state["quantile"]),
@@ -190,6 +200,7 @@ def fit_gate(
     target: float = 0.1,
     confidence: float = 0.9,
     level: float = 0.9,
+    share: float = 1.0,
     seed: int = 0,
 ) -> Fit:
     """Fit the gate of one model to its held-out answers.
@@ -198,10 +209,11 @@ def fit_gate(
     ----------
     target : largest share of badly wrong answers among those given. confidence : of that promise.
     level : coverage of the intervals of what passes.
+    share : of the samples like the training data at most so much passes.
 
     Raises
     ------
-    UsageError : a target, confidence or level outside (0, 1).
+    UsageError : a target, confidence or level outside (0, 1), a share that is none.
     InputError : fewer than two samples.
     """
     check_probabilities(risk=target, confidence=confidence, level=level)
@@ -211,18 +223,20 @@ def fit_gate(
     for number in np.unique(part):
         mine = part == number
         others = data.take(~mine) if (~mine).sum() > 1 else data
-        model = RiskModel.fit(others.signals, others.bad)
+        model = RiskModel.fit(others.signals, others.bad, others.given)
         outside = _outside(data.signals[mine], _reach(others)).any(axis=1)
         risk[mine] = np.where(outside, np.inf, model(data.signals[mine]))
     passed = np.zeros(len(data), bool)
     for number in np.unique(part):
         mine = part == number
-        passed[mine] = risk[mine] <= _threshold(data.take(~mine), risk[~mine], target, confidence)
-    threshold = _threshold(data, risk, target, confidence)
+        passed[mine] = risk[mine] <= _threshold(
+            data.take(~mine), risk[~mine], target, confidence, share
+        )
+    threshold = _threshold(data, risk, target, confidence, share)
     usual = ~data.strange if (~data.strange).any() else data.strange
     gate = Gate(
         data.names,
-        RiskModel.fit(data.signals, data.bad),
+        RiskModel.fit(data.signals, data.bad, data.given),
         threshold,
         _reach(data),
         selected_quantile(data.scores, passed & usual, level),
@@ -232,17 +246,25 @@ def fit_gate(
     return Fit(gate, risk, passed)
 
 
-def _threshold(data: Calibration, risk: np.ndarray, target: float, confidence: float) -> float:
+def _threshold(
+    data: Calibration, risk: np.ndarray, target: float, confidence: float, share: float
+) -> float:
     everything = np.ones(len(data), bool)
     usual = ~data.strange if (~data.strange).any() else everything
     return certified_threshold(
-        risk, data.bad, target, confidence=confidence, populations=[usual, everything]
+        risk,
+        data.bad,
+        target,
+        confidence=confidence,
+        populations=[usual, everything],
+        share=share,
     )
 
 
 def _reach(data: Calibration) -> np.ndarray:
     share = 1.0 if data.strange.any() else UNTESTED_REACH
-    return np.asarray(np.quantile(data.signals, share, axis=0, method="higher"))
+    tested = np.quantile(data.signals, share, axis=0, method="higher")
+    return np.asarray(np.where(data.given, np.inf, tested))
 
 
 def _outside(signals: np.ndarray, reach: np.ndarray) -> np.ndarray:

@@ -55,6 +55,7 @@ def certified_threshold(
     *,
     confidence: float = 0.9,
     populations: Sequence[np.ndarray] | None = None,
+    share: float = 1.0,
 ) -> float:
     """The largest certified threshold on risk scores ``(n,)``, infinite for what is never answered;
     ``-inf`` where there is none.
@@ -64,10 +65,12 @@ def certified_threshold(
     bad : which answers were badly wrong, bool ``(n,)``, of samples that ``risk`` was not fitted to.
     target : largest share of bad answers among those given, in (0, 1).
     populations : masks ``(n,)``; the promise is kept in each. Default: all samples.
+    share : of the first population at most so much is answered, in (0, 1]; the sequences start at
+        the same parts of it.
 
     Raises
     ------
-    UsageError : a target or a confidence outside (0, 1).
+    UsageError : a target or a confidence outside (0, 1), a share that is none.
 
     Examples
     --------
@@ -83,12 +86,17 @@ def certified_threshold(
     from scipy.stats import binom
 
     check_probabilities(risk=target, confidence=confidence)
+    check_share(share)
     risk, bad = np.asarray(risk, float), np.asarray(bad, bool)
     masks = [np.ones(len(risk), bool)] if populations is None else list(populations)
     first = risk[masks[0] & np.isfinite(risk)]
     if not len(first):
         return -np.inf
     steps = np.unique(np.quantile(first, np.linspace(0, 1, GRID + 1)[1:], method="higher"))
+    most = share * len(first)
+    steps = steps[np.searchsorted(np.sort(first), steps, side="right") <= most + 1e-9]
+    if not len(steps):
+        return -np.inf
     p = np.zeros(len(steps))
     for mask in masks:
         order = np.argsort(risk[mask], kind="stable")
@@ -97,9 +105,9 @@ def certified_threshold(
         p = np.maximum(p, binom.cdf(wrong, answered, target))
     answered = np.searchsorted(np.sort(first), steps, side="right")
     best = -1
-    for share, part in STARTS.items():
+    for start_share, part in STARTS.items():
         passed = np.append(p <= (1 - confidence) * part, False)
-        start = int(np.searchsorted(answered, share * len(first)))
+        start = min(int(np.searchsorted(answered, start_share * most)), len(steps) - 1)
         best = max(best, start + int(np.argmin(passed[start:])) - 1 if passed[start] else -1)
     return float(steps[best]) if best >= 0 else -np.inf
 
@@ -114,3 +122,14 @@ def check_probabilities(**given: float) -> None:
                 got=value,
                 allowed="above 0 and below 1, for example 0.1",
             )
+
+
+def check_share(share: float) -> None:
+    """Refuse a share of samples that is not above 0 and at most 1."""
+    if not (isinstance(share, int | float) and 0.0 < share <= 1.0):
+        raise UsageError(
+            "The share that is answered is a part of the samples.",
+            where="--share",
+            got=share,
+            allowed="above 0 and at most 1, for example 0.9",
+        )

@@ -13,7 +13,14 @@ fitted by penalised likelihood: few bad answers leave the weights near their com
 for ``s`` signals. With ``p`` the tail probability of one signal, a weight of 1 says that the odds
 double where half as many samples are as strange.
 
-The weights cannot be negative: a stranger or less certain sample never has the lower risk. Chosen
+The weights cannot be negative: a stranger or less certain sample never has the lower risk.
+
+Some signals are *given* as surprises, −log p of a test whose p-value is right by construction
+(:mod:`iceframe.steer.company`). They are taken as they are, and their weight is at least
+:data:`LEAST_GIVEN`: what such a test finds is a kind that the calibration samples cannot show, so
+that they may raise its weight and not lower it. The odds of a bad answer then rise at least as 1/p.
+
+Chosen
 over isotonic regression of each signal, which needs more bad answers than a run has, and over
 boosted trees, which need not be monotone and cannot be read.
 
@@ -32,6 +39,9 @@ from iceframe.core.errors import InputError
 PENALTY = 5.0
 """Weight of the squared distance of the weights from their start, in units of log-likelihood."""
 
+LEAST_GIVEN = 1.0
+"""Least weight of a signal that is given as a surprise."""
+
 ROUNDING = 1e-9
 """Relative differences of a signal below this are rounding: such a signal says nothing."""
 
@@ -39,15 +49,20 @@ ROUNDING = 1e-9
 @dataclass(frozen=True)
 class RiskModel:
     """Weights ``(s,)`` and intercept, and what each signal was among the calibration samples:
-    ``known``, one ascending array a signal."""
+    ``known``, one ascending array a signal; ``given`` ``(s,)``: which are surprises already."""
 
     known: tuple[np.ndarray, ...]
     weights: np.ndarray
     intercept: float
+    given: np.ndarray
 
     @classmethod
-    def fit(cls, signals: np.ndarray, bad: np.ndarray) -> RiskModel:
+    def fit(
+        cls, signals: np.ndarray, bad: np.ndarray, given: np.ndarray | None = None
+    ) -> RiskModel:
         """Fit to signals ``(n, s)`` and whether each answer was badly wrong, bool ``(n,)``.
+
+        ``given`` ``(s,)``: which signals are surprises as they stand; default none.
 
         Raises
         ------
@@ -66,10 +81,12 @@ class RiskModel:
         from scipy.optimize import minimize
 
         signals, bad = checked(signals, bad)
+        given = np.zeros(signals.shape[1], bool) if given is None else np.asarray(given, bool)
         known = tuple(np.sort(column) for column in signals.T)
-        varied = np.array([_varies(column) for column in known])
-        z = _surprises(known, signals) * varied
-        start = np.where(varied, 1.0 / max(varied.sum(), 1), 0.0)
+        varied = np.array([_varies(column) for column in known]) | given
+        z = _surprises(known, signals, given) * varied
+        least = np.where(given, LEAST_GIVEN, 0.0)
+        start = np.maximum(np.where(varied, 1.0 / max(varied.sum(), 1), 0.0), least)
         y = bad.astype(float)
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -83,13 +100,14 @@ class RiskModel:
             return float(value), np.concatenate([[of_b], z.T @ residual + PENALTY * away])
 
         first = np.concatenate([[_log_odds(y) - float((z @ start).mean())], start])
-        bounds = [(None, None), *[(0.0, None if use else 0.0) for use in varied]]
+        ends = zip(least, varied, strict=True)
+        bounds = [(None, None), *[(low, None if use else 0.0) for low, use in ends]]
         found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
-        return cls(known, np.asarray(found.x[1:]), float(found.x[0]))
+        return cls(known, np.asarray(found.x[1:]), float(found.x[0]), given)
 
     def surprises(self, signals: np.ndarray) -> np.ndarray:
         """``z`` of each signal ``(m, s)``."""
-        return _surprises(self.known, signals)
+        return _surprises(self.known, signals, self.given)
 
     def __call__(self, signals: np.ndarray) -> np.ndarray:
         """The chance of a badly wrong answer ``(m,)`` for signals ``(m, s)``."""
@@ -113,11 +131,12 @@ def checked(signals: np.ndarray, bad: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return signals, bad
 
 
-def _surprises(known: tuple[np.ndarray, ...], signals: np.ndarray) -> np.ndarray:
-    signals = np.asarray(signals, float)
-    z = np.empty(signals.shape)
+def _surprises(known: tuple[np.ndarray, ...], signals: np.ndarray, given: np.ndarray) -> np.ndarray:
+    z = np.array(signals, float)
     for j, column in enumerate(known):
-        as_strange = len(column) - np.searchsorted(column, signals[:, j], side="left")
+        if given[j]:
+            continue
+        as_strange = len(column) - np.searchsorted(column, z[:, j], side="left")
         z[:, j] = -np.log((1 + as_strange) / (len(column) + 1))
     return z
 

@@ -25,6 +25,19 @@ Tolerance = Annotated[
         show_default=False,
     ),
 ]
+Together = Annotated[
+    bool,
+    typer.Option(
+        "--together/--alone",
+        help="Judge the samples beside one another: a kind never seen is noticed in company.",
+    ),
+]
+Share = Annotated[
+    float,
+    typer.Option(
+        "--share", help="Largest share of samples like the training data that is answered."
+    ),
+]
 Level = Annotated[
     float | None,
     typer.Option("--level", help="Of the intervals and sets; the run's.", show_default=False),
@@ -40,6 +53,8 @@ def predict(
     gate: Gated = True,
     risk: Risk = 0.1,
     tolerance: Tolerance = None,
+    together: Together = False,
+    share: Share = 1.0,
     level: Level = None,
 ) -> None:
     """Predict new samples: answer, fall back to a simpler rung, abstain, or ask.
@@ -60,6 +75,8 @@ def predict(
             risk=risk,
             tolerance=tolerance,
             level=LEVEL if level is None else level,
+            together=together,
+            share=share,
         )
         table = gated.table(data)
     else:

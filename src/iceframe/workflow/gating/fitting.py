@@ -10,20 +10,25 @@ import numpy as np
 
 from iceframe.core.errors import InputError, UsageError
 from iceframe.measure.conformal import Conformal, threshold
-from iceframe.measure.uncertainty.novelty import Novelty
 from iceframe.scale.rung import RUNGS
 from iceframe.steer.cascade import Cascade, fit_cascade
 from iceframe.steer.gate import Calibration, Gate
 from iceframe.workflow import prepare
 from iceframe.workflow.gating.held_out import BASELINE, HeldOut, held_out_answers
-from iceframe.workflow.gating.signals import Panel, Surroundings, panel_of, signals_of
+from iceframe.workflow.gating.signals import (
+    COMPANY,
+    Panel,
+    Surroundings,
+    panel_of,
+    signals_of,
+)
 from iceframe.workflow.settings import LEVEL
 from iceframe.workflow.viewing import trust_in
 
 if TYPE_CHECKING:
     from iceframe.workflow.session import Run
 
-FORMAT = 2
+FORMAT = 3  # part of the key of a stored gate: one of another format is fitted again
 WIDE = 2.0
 """An error of so many half widths of the chosen rung's interval is badly wrong."""
 
@@ -35,13 +40,17 @@ class GateSettings:
     """What is promised: ``risk``, the largest share of badly wrong answers among those given, for
     the rung ``rung``, with an error above ``tolerance`` badly wrong (in the unit of the target; a
     wrong class for a classification), and intervals at ``level``. ``inputs``: what new samples
-    have (``table``, ``image``, ``crystal``); rungs that need more have no say."""
+    have (``table``, ``image``, ``crystal``); rungs that need more have no say. ``together``: new
+    samples are judged beside one another, as the held-out samples of a fold are. ``share``: of the
+    samples like the training data at most so much is answered."""
 
     rung: str
     risk: float = 0.1
     tolerance: float | None = None
     level: float = LEVEL
     inputs: tuple[str, ...] = ("table", "image", "crystal")
+    together: bool = False
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -118,9 +127,12 @@ def fit_run_gate(run: Run, settings: GateSettings) -> FittedGate:
     seed = run.header["identity"]["seed"]
     own = {name: widths(run, name, usable[name]) for name in asked}
     cascade, _ = fit_cascade(
-        calibrations(held_out, x, groups, panel, asked, tolerance, seed, own),
+        calibrations(
+            held_out, x, groups, panel, asked, tolerance, seed, own, together=settings.together
+        ),
         target=settings.risk,
         level=settings.level,
+        share=settings.share,
         widest=tolerance if np.isfinite(tolerance) else np.inf,
         seed=seed,
     )
@@ -193,15 +205,17 @@ def calibrations(
     tolerance: float,
     seed: int,
     widths: Mapping[str, np.ndarray] | None = None,
+    *,
+    together: bool = False,
 ) -> dict[str, Calibration]:
     """The signals and outcomes of held-out answers, for each of ``rungs``.
 
     ``x`` ``(n, d)`` and ``groups`` ``(n,)`` are of all samples, which positions refer to;
-    ``widths``: by which errors are measured, for each rung; see :func:`widths`.
+    ``widths``: by which errors are measured, for each rung; see :func:`widths`. ``together``:
+    whether the samples that a fold held out are judged as a company.
     """
     losses = {name: held_out.losses(name) for name in rungs}
-    known = {name: loss_by_sample(held_out, losses[name], len(x)) for name in rungs}
-    around = {name: _around(held_out, x, groups, known[name], seed) for name in rungs}
+    around = _around(held_out, x, groups, losses, seed, together)
     found = {}
     for name in rungs:
         names, signals = signals_of(name, panel, held_out.answers, around[name])
@@ -218,40 +232,65 @@ def calibrations(
             held_out.strange,
             groups[held_out.position],
             float(np.median(width)),
+            (COMPANY,),
         )
     return found
 
 
 def _around(
-    held_out: HeldOut, x: np.ndarray, groups: np.ndarray, known: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
-    """Signals ``(n,)`` from the training data of the fold that held each sample out."""
-    found: dict[str, np.ndarray] = {}
+    held_out: HeldOut,
+    x: np.ndarray,
+    groups: np.ndarray,
+    losses: Mapping[str, np.ndarray],
+    seed: int,
+    together: bool,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Signals ``(n,)`` by rung and name, from the training data of the fold that held each sample
+    out."""
+    known = {name: by_sample(held_out, loss, len(x)) for name, loss in losses.items()}
+    y = targets_by_sample(held_out, len(x))
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in losses}
     for number, fold in enumerate(held_out.folds):
         mine = held_out.part == number
-        train = fold.train
-        usual = Novelty.fit(x[train], groups=groups[train], seed=seed)
-        near = Surroundings(usual, x[train], known[train])
-        for signal, values in near.signals(x[held_out.position[mine]]).items():
-            found.setdefault(signal, np.empty(len(held_out)))[mine] = values
+        train, new = fold.train, x[held_out.position[mine]]
+        near = Surroundings.fit(x[train], groups[train], None if y is None else y[train], seed)
+        shared = near.signals(new, together=together)
+        for name, columns in found.items():
+            of_rung = {"local error": near.local_loss(new, known[name][train]), **shared}
+            for signal, values in of_rung.items():
+                columns.setdefault(signal, np.empty(len(held_out)))[mine] = values
     return found
 
 
-def loss_by_sample(held_out: HeldOut, loss: np.ndarray, n: int) -> np.ndarray:
-    """The usual held-out loss of each of the run's ``n`` samples, NaN where it has none."""
+def by_sample(held_out: HeldOut, values: np.ndarray, n: int) -> np.ndarray:
+    """The usual held-out value at each of the run's ``n`` samples, of ``values`` a held-out row;
+    NaN where it has none."""
     usual = ~held_out.strange
     total, count = np.zeros(n), np.zeros(n)
-    np.add.at(total, held_out.position[usual], loss[usual])
+    np.add.at(total, held_out.position[usual], values[usual])
     np.add.at(count, held_out.position[usual], 1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
+def targets_by_sample(held_out: HeldOut, n: int) -> np.ndarray | None:
+    """The target at each of the run's ``n`` samples, NaN where none was held out; None for
+    classes."""
+    regression = next(iter(held_out.answers.values())).ndim == 1
+    return by_sample(held_out, held_out.y, n) if regression else None
+
+
 def surroundings(run: Run, rung: str) -> Surroundings:
-    """All the training data of the run, for new samples."""
+    """All the training data of the run, for new samples; ``rung`` names one with held-out
+    answers."""
     x, groups = _represented(run)
-    novelty = Novelty.fit(x, groups=groups, seed=run.header["identity"]["seed"])
+    y = targets_by_sample(held_out_answers(run, rung), len(x))
+    return Surroundings.fit(x, groups, y, run.header["identity"]["seed"])
+
+
+def held_out_loss(run: Run, rung: str) -> np.ndarray:
+    """The usual held-out loss of ``rung`` at each sample of the run, NaN where it has none."""
     held_out = held_out_answers(run, rung)
-    return Surroundings(novelty, x, loss_by_sample(held_out, held_out.losses(rung), len(x)))
+    return by_sample(held_out, held_out.losses(rung), len(_represented(run)[0]))
 
 
 def _represented(run: Run) -> tuple[np.ndarray, np.ndarray]:

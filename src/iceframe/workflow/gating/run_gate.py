@@ -7,7 +7,7 @@ the gate is fitted again each time, to the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from iceframe.scale.rung import RUNGS, Inputs
 from iceframe.steer.asking import NOVEL, Columns, missing_column, odd_column, worth_measuring
 from iceframe.steer.decision import ABSTAIN, ANSWER, ASK, FALL_BACK, SampleDecision
 from iceframe.steer.gate import Promise
-from iceframe.steer.guarantee import check_probabilities
+from iceframe.steer.guarantee import check_probabilities, check_share
 from iceframe.workflow.answers import final_folder, read_like, represented
 from iceframe.workflow.gating import words
 from iceframe.workflow.gating.fitting import (
@@ -34,6 +34,7 @@ from iceframe.workflow.gating.fitting import (
     FittedGate,
     GateSettings,
     fit_run_gate,
+    held_out_loss,
     surroundings,
     tolerance_of,
     widths,
@@ -62,11 +63,15 @@ class RunGate:
         answers among those given, promised with a confidence of 0.9. tolerance : the error from
         which an answer is badly wrong, in the unit of the target; default twice the half width of
         the rung's 90 % interval (a wrong class, for a classification). level : of the intervals and
-        sets of the answers.
+        sets of the answers. together : whether the samples of one call are judged beside one
+        another: many of a kind never seen are noticed where one is not, and a sample's decision
+        depends on the company that it is in. share : the largest share of samples like the training
+        data that is answered; below 1 the riskiest are withheld though the promise would allow
+        them, and with them most of what is stranger.
 
     Raises
     ------
-    UsageError : an unknown rung, or a risk, tolerance or level that cannot be.
+    UsageError : an unknown rung, or a risk, tolerance, level or share that cannot be.
     InputError : the run holds no held-out answers.
     """
 
@@ -78,16 +83,24 @@ class RunGate:
         risk: float = 0.1,
         tolerance: float | None = None,
         level: float = LEVEL,
+        together: bool = False,
+        share: float = 1.0,
     ) -> None:
         check_probabilities(risk=risk, level=level)
+        check_share(share)
         final_folder(run, rung)
         name = rung or run.equilibrium.rung
         assert name is not None
         self.run = run
-        self.settings = GateSettings(name, risk, tolerance, level)
+        self.settings = GateSettings(name, risk, tolerance, level, together=together, share=share)
         self.tolerance = tolerance_of(run, self.settings)
         self._fitted: dict[tuple[str, ...], FittedGate] = {}
-        self._surroundings: dict[str, Surroundings] = {}
+        self._losses: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def around(self) -> Surroundings:
+        """The run's training data, which new samples are compared with."""
+        return surroundings(self.run, self.settings.rung)
 
     @property
     def promise(self) -> Promise:
@@ -150,7 +163,10 @@ class RunGate:
                 hint="give them, or take another model of the run (--rung)",
             )
         gate = self.fitted(tuple(kind for kind, has in there.items() if has))
-        return _Judged(self.run, gate, data, inputs, self._surroundings)
+        for name in gate.cascade.gates:
+            if name not in self._losses:
+                self._losses[name] = held_out_loss(self.run, name)
+        return _Judged(self.run, gate, data, inputs, self.around, self._losses)
 
 
 class _Judged:
@@ -162,25 +178,24 @@ class _Judged:
         gate: FittedGate,
         data: Dataset,
         inputs: Inputs,
-        around: dict[str, Surroundings],
+        around: Surroundings,
+        losses: Mapping[str, np.ndarray],
     ) -> None:
         self.run, self.gate, self.data, self.inputs = run, gate, data, inputs
         self.chosen = gate.cascade.chosen
         self.regression = run.header["task"] == "regression"
-        for name in gate.cascade.gates:
-            if name not in around:
-                around[name] = surroundings(run, name)
-        self.around = around[self.chosen]
+        self.around = around
         self.answers = {
             name: Fitted.load(final_folder(run, name) / "model").predict(inputs)
             for name in gate.rungs
         }
         x = inputs.table.values
         self.p_values = self.around.novelty.p_values(x)
-        self.signals = {
-            name: signals_of(name, gate.panel, self.answers, around[name].signals(x))[1]
-            for name in gate.cascade.gates
-        }
+        shared = around.signals(x, together=gate.settings.together)
+        self.signals = {}
+        for name in gate.cascade.gates:
+            columns = {"local error": around.local_loss(x, losses[name]), **shared}
+            self.signals[name] = signals_of(name, gate.panel, self.answers, columns)[1]
         self.place = gate.cascade.route(self.signals)
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import numpy as np
 
 from iceframe.steer.asking import NOVEL
@@ -55,6 +57,8 @@ def _signal(name: str, value: float, p_value: float, unit: str, regression: bool
         else "answers near it are often wrong",
         "novelty": f"unlike the training data (p = {p_value:.2g})",
         "missing": "columns are missing",
+        "spread": f"the trees of a forest differ by {amount}",
+        "company": f"it and others beside it are unlike the training data (p = {exp(-value):.2g})",
         "unexplained": f"{amount} of the answer cannot be read"
         if regression
         else "the glass box answers otherwise",
