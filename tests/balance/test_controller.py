@@ -20,14 +20,14 @@ from plant import (
     search,
 )
 
-from iceframe.balance.action import Proposal, Verdict
+from iceframe.balance.action import Verdict
 from iceframe.balance.controller import changes, init, step
 from iceframe.balance.goal import Goal
 from iceframe.balance.record import replay, situation_as_dict, situation_from_dict
 from iceframe.balance.standing import standing
-from iceframe.balance.state import Outcome, State
+from iceframe.balance.state import Outcome
 from iceframe.core.ledger import canonical
-from iceframe.core.values import Equilibrium, Status
+from iceframe.core.values import Status
 
 RIGHT = {
     "constant": "mean", "linear": "ridge", "additive": "ebm", "interacting": "svm", "image": "cnn",
@@ -388,24 +388,19 @@ def test_a_choice_that_comes_back_is_a_cycle():
 # -- record ------------------------------------------------------------------------------------
 
 
-def test_state_and_outcome_round_trip_through_json_and_a_search_goes_on_from_them():
+def test_a_search_goes_on_from_situations_that_went_through_json():
     plant = two_phase(options=PHYSICS)
     goal = Goal(floors={"max_error": 0.03, "pf_star": 0.85}, seconds=9000.0)
     straight = search(two_phase(options=PHYSICS), goal)
     state = init(goal)
     for number in range(1, 40):
-        state = State.from_dict(json.loads(json.dumps(state.as_dict(), allow_nan=False)))
         situation = situation_from_dict(json.loads(canonical(situation_as_dict(plant.situation()))))
         state, said = step(state, situation)
         if isinstance(said, Outcome):
             break
         plant.perform(said, number)
     assert state == straight.states[-1]
-    text = json.dumps(said.as_dict())
-    assert json.dumps(Outcome.from_dict(json.loads(text)).as_dict()) == text
-    assert text == json.dumps(straight.outcome.as_dict())
-    recorded = Outcome.from_dict(straight.records[-1][1])  # numbers that are not finite as text
-    assert json.dumps(recorded.as_dict()) == text
+    assert json.dumps(said.as_dict()) == json.dumps(straight.outcome.as_dict())
 
 
 def test_a_situation_with_what_is_not_finite_round_trips():
@@ -470,12 +465,7 @@ def test_evidence_is_written_once():
     assert known == [sum(written[:i]) for i in range(len(situations))]
 
 
-def test_values_stand_for_themselves():
-    one = Proposal("climb", {"rung": "gp", "variant": ""}, {"fidelity": 0.5}, 2.0, "why")
-    state = State(Goal(), pending=one)
-    assert State.from_dict(state.as_dict()) == state
-    outcome = Outcome(Equilibrium(None, Status.INFEASIBLE, "r", ("a",)), ("b",), (one,), "gp")
-    assert Outcome.from_dict(outcome.as_dict()) == outcome
+def test_every_rung_of_the_plant_has_a_complexity():
     assert set(COMPLEXITIES) >= set(TABLE)
 
 

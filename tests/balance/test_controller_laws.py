@@ -13,7 +13,6 @@ from iceframe.balance.goal import AXES, Goal
 from iceframe.balance.keeping import choose
 from iceframe.balance.ranking import tried_as
 from iceframe.balance.record import replay
-from iceframe.balance.state import State
 
 truths = st.fixed_dictionaries(
     {
@@ -104,13 +103,6 @@ def test_every_search_ends_within_its_bounds_and_says_why(plant, goal):
         assert all(0 <= share <= 1 for share in proposal.gains.values())
         assert proposal.arguments["variant"] in plant.variants
     assert replay(found.records) == []
-
-
-@settings(deadline=None, max_examples=10)
-@given(plants, goals)
-def test_the_state_keeps_everything_in_json(plant, goal):
-    for state in search(plant, goal).states:
-        assert State.from_dict(state.as_dict()) == state
 
 
 @settings(deadline=None, max_examples=15)

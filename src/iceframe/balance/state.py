@@ -1,4 +1,4 @@
-"""What the controller remembers, and how a search ends, as values that JSON keeps exactly."""
+"""What the controller remembers, and how a search ends; steps and outcome as JSON for the ledger."""
 
 from __future__ import annotations
 
@@ -95,33 +95,6 @@ class State:
             variant = base
         return True
 
-    def as_dict(self) -> Json:
-        """A plain mapping, for JSON."""
-        return {
-            "goal": self.goal.as_dict(),
-            "pending": self.pending.as_dict() if self.pending else None,
-            "steps": [step.as_dict() for step in self.steps],
-            "tried": list(self.tried),
-            "seen": list(self.seen),
-            "root": self.root,
-            "bases": dict(self.bases),
-            "choices": list(self.choices),
-        }
-
-    @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> State:
-        """The state that :meth:`as_dict` wrote."""
-        return cls(
-            goal_from_dict(body["goal"]),
-            proposal_from_dict(body["pending"]) if body["pending"] else None,
-            tuple(Step.from_dict(step) for step in body["steps"]),
-            tuple(body["tried"]),
-            tuple(body["seen"]),
-            body["root"],
-            dict(body["bases"]),
-            tuple(body["choices"]),
-        )
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -148,20 +121,6 @@ class Outcome:
             "asks": [ask.as_dict() for ask in self.asks],
             "nearest": self.nearest,
         }
-
-    @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> Outcome:
-        """The outcome that :meth:`as_dict` wrote."""
-        held = body["equilibrium"]
-        told = [{**step, **_numbers(step)} for step in held["trajectory"]]
-        equilibrium = Equilibrium.from_dict({**held, "trajectory": told})
-        asks = tuple(proposal_from_dict(ask) for ask in body["asks"])
-        return cls(equilibrium, tuple(body["reasons"]), asks, body["nearest"])
-
-
-def _numbers(step: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of an entry of the trajectory, which may be written as ``NaN``."""
-    return {name: float(step[name]) for name in ("complexity", "loss", "probability")}
 
 
 def proposal_from_dict(body: Mapping[str, Any]) -> Proposal:
