@@ -1,4 +1,4 @@
-"""What the controller remembers, and how a search ends; steps and outcome as JSON for the ledger."""
+"""What the controller remembers, and how a search ends; as JSON for the ledger."""
 
 from __future__ import annotations
 
