@@ -14,11 +14,11 @@ from iceframe.core.errors import InputError
 from iceframe.ingest.crystals import structures
 from iceframe.scale.descriptor import DESCRIPTORS
 from iceframe.scale.foundation import chgnet_features as module
+from iceframe.scale.foundation.batches import grouped
 from iceframe.scale.foundation.chgnet_features import chgnet_features, energies, site_energies
 from iceframe.scale.foundation.chgnet_network import (
     build_graph,
     graphs_of,
-    grouped,
     new_network,
     shared_network,
     stored_model,

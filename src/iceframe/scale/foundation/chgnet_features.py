@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from iceframe.core.crystals import Crystals
+from iceframe.scale.foundation.batches import grouped
 from iceframe.scale.foundation.computed_once import Progress, computed_once
 from iceframe.scale.foundation.feature_cache import FeatureCache, crystal_keys
 
@@ -131,7 +132,12 @@ def _computed(crystals: Crystals, index: np.ndarray) -> dict[int, np.ndarray]:
     """What is kept of each crystal at the positions ``index``."""
     import torch
 
-    from iceframe.scale.foundation.chgnet_network import cost, graphs_of, grouped, shared_network
+    from iceframe.scale.foundation.chgnet_network import (
+        EDGES_AT_ONCE,
+        cost,
+        graphs_of,
+        shared_network,
+    )
     from iceframe.scale.training import isolated
 
     network = shared_network()
@@ -139,7 +145,7 @@ def _computed(crystals: Crystals, index: np.ndarray) -> dict[int, np.ndarray]:
     rows = {int(i): np.full(FIXED + 2 * sizes[i], np.nan, np.float32) for i in index}
     with isolated(0), torch.inference_mode():  # one thread: the same digits in any batch
         graphs = [(i, graph) for i, graph in graphs_of(crystals, index) if graph is not None]
-        for group in grouped([cost(graph) for _, graph in graphs]):
+        for group in grouped([cost(graph) for _, graph in graphs], EDGES_AT_ONCE):
             answers = network(
                 [graphs[j][1] for j in group],
                 task="em",

@@ -138,22 +138,3 @@ def graphs_of(
 def cost(graph: Any) -> int:
     """Bonds and angles of a graph, to which time and memory are proportional."""
     return len(graph.atom_graph) + len(graph.bond_graph)
-
-
-def grouped(costs: Sequence[int], most: int = EDGES_AT_ONCE) -> list[list[int]]:
-    """Positions in order, in groups whose costs add to at most ``most``; a larger one stands alone.
-
-    Examples
-    --------
-    >>> grouped([3, 3, 9, 1, 2], most=6)
-    [[0, 1], [2], [3, 4]]
-    """
-    groups: list[list[int]] = []
-    room = 0
-    for position, size in enumerate(costs):
-        if not groups or size > room:
-            groups.append([])
-            room = most
-        groups[-1].append(position)
-        room -= size
-    return groups

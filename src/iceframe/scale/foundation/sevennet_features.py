@@ -20,6 +20,7 @@ import numpy as np
 
 from iceframe.core.crystals import Crystals
 from iceframe.scale.foundation import sevennet_network
+from iceframe.scale.foundation.batches import grouped
 from iceframe.scale.foundation.computed_once import Progress, computed_once
 from iceframe.scale.foundation.feature_cache import FeatureCache, crystal_keys
 
@@ -85,8 +86,6 @@ def sevennet_features(
 
 def _batches(crystals: Crystals, index: np.ndarray) -> list[np.ndarray]:
     """The positions ``index`` in batches of at most :data:`EDGES_AT_ONCE`; one beyond is alone."""
-    from iceframe.scale.foundation.chgnet_network import grouped
-
     counts = sevennet_network.edge_counts(crystals.take(index))
     return [index[group] for group in grouped(counts.tolist(), EDGES_AT_ONCE)]
 

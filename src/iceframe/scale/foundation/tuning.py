@@ -35,8 +35,9 @@ from torch import Tensor, nn
 from iceframe.core.crystals import Crystals
 from iceframe.core.errors import InputError
 from iceframe.core.seeds import derive_seed
+from iceframe.scale.foundation.batches import grouped
 from iceframe.scale.foundation.chgnet_features import CHUNK, energies
-from iceframe.scale.foundation.chgnet_network import cost, graphs_of, grouped, new_network
+from iceframe.scale.foundation.chgnet_network import EDGES_AT_ONCE, cost, graphs_of, new_network
 from iceframe.scale.foundation.energy_correction import ENERGY, EnergyCorrection, damaged
 from iceframe.scale.training import (
     History,
@@ -211,7 +212,7 @@ class TunedRegressor(RegressorMixin, BaseEstimator):
             for begin in range(0, len(known), CHUNK):
                 index = known[begin : begin + CHUNK]
                 graphs = [g for _, g in graphs_of(X, index) if g is not None]
-                for group in grouped([cost(graph) for graph in graphs]):
+                for group in grouped([cost(graph) for graph in graphs], EDGES_AT_ONCE):
                     tuned = self.network_.energies([graphs[i] for i in group]).numpy()
                     answers[index[group]] += self.factor_ * (tuned - published[index[group]])
         return answers
